@@ -1,0 +1,1 @@
+"""Raw files -> examples -> token ids -> packed batches."""

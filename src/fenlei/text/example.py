@@ -1,0 +1,37 @@
+"""One labelled (or still unlabelled) text."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text with its labels.
+
+    Attributes:
+        id: names the row in reports and error lists; unique within a file.
+        text: the text as read.
+        labels: label names in the file's order; `()` means "none of them", a legal answer
+            in a multi-label task; `None` means that the labels are not known.
+        group: rows of one group (a document, an author) never part in a split; `None`: its own group.
+    """
+
+    id: str
+    text: str
+    labels: tuple[str, ...] | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels repeat in example {self.id!r}: {self.labels}")
+
+
+def canonical_text(text: str) -> str:
+    """The form in which two texts count as exact duplicates: NFKC, lower case, white space folded."""
+    return " ".join(unicodedata.normalize("NFKC", text).lower().split())
+
+
+def text_fingerprint(text: str) -> str:
+    """16 bytes of BLAKE2b over `canonical_text`, in hexadecimal (32 characters)."""
+    return hashlib.blake2b(canonical_text(text).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
