@@ -1,3 +1,51 @@
-"""fenlei (分类): a pretrained encoder and a table of labelled texts become a classifier you can trust."""
+"""fenlei (分类): a pretrained encoder and a table of labelled texts become a classifier you can trust.
+
+    from fenlei import Classifier, read_examples
+    classifier = Classifier.train(read_examples("news.csv").examples, encoder="starter")
+    classifier.save("runs/news")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fenlei.errors import BundleError, DataError, EncoderError, FenleiError, SettingsError
+    from fenlei.judge.report import Report
+    from fenlei.predict import Classifier, Evaluation, Prediction
+    from fenlei.runtime import Runtime, open_runtime
+    from fenlei.text.example import Example
+    from fenlei.text.read import ReadOptions, read_examples
+    from fenlei.text.split import split_examples
+    from fenlei.train.config import TrainSettings
+    from fenlei.train.journal import Journal
 
 __version__ = "0.1.0"
+
+# Loaded when first used: `import fenlei` stays quick and touches nothing.
+_HOMES = {
+    "BundleError": "fenlei.errors",
+    "Classifier": "fenlei.predict",
+    "DataError": "fenlei.errors",
+    "EncoderError": "fenlei.errors",
+    "Evaluation": "fenlei.predict",
+    "Example": "fenlei.text.example",
+    "FenleiError": "fenlei.errors",
+    "Journal": "fenlei.train.journal",
+    "Prediction": "fenlei.predict",
+    "ReadOptions": "fenlei.text.read",
+    "Report": "fenlei.judge.report",
+    "Runtime": "fenlei.runtime",
+    "SettingsError": "fenlei.errors",
+    "TrainSettings": "fenlei.train.config",
+    "open_runtime": "fenlei.runtime",
+    "read_examples": "fenlei.text.read",
+    "split_examples": "fenlei.text.split",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fenlei' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,1 +1,1 @@
-"""."""
+"""Examples and an encoder -> a trained classifier."""

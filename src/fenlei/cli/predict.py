@@ -1,0 +1,1 @@
+"""`fenlei predict`: a bundle and texts -> their labels, row for row."""

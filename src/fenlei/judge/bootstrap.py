@@ -1,0 +1,171 @@
+"""Percentile bootstrap over rows: how much a figure would move on other rows of the same kind.
+
+Weighted sums give the sums of a resample, so no row is ever copied. Two systems resampled with one seed
+see the same resamples: their difference, resample by resample, is the paired bootstrap.
+
+Rows drawn twice make small samples look smaller still: where labels have a handful of rows each, resampled
+macro-F1 lies a little below its estimate and resampled average precision a little above.
+
+Shapes: B rows, C labels, R resamples, r resamples of one block, K marked cells of a table.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.judge.metrics import Counts, Floats, Integers, rates, row_blocks
+from fenlei.judge.ranking import average_precision
+
+COUNTED_RESAMPLES = 1_000
+RANKING_RESAMPLES = 100  # each needs a walk through every label's ranking
+
+# Elements of the weights of one block of resamples.
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+def percentile_interval(resampled: Floats) -> Interval:
+    """From the 2.5th to the 97.5th percentile of (R,) resampled figures."""
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Interval(float(low), float(high))
+
+
+def resampled_counts(
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    measures: Callable[[Counts], dict[str, Floats]],
+    *,
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    resamples: int = COUNTED_RESAMPLES,
+) -> dict[str, Floats]:
+    """Figures of every resample, each (R,).
+
+    Args:
+        truth: (B, C), 0 or 1.
+        predicted: (B, C), 0 or 1.
+        measures: figures by name from the sums of a block of resamples, each (r,).
+        seed: the same seed gives the same resamples, whatever the system judged.
+        groups: (B,) rows of one group are drawn together; default: each row alone.
+        resamples: R.
+    """
+    hits = _Marks.of(truth, predicted)
+    given, true = _Marks.of(predicted), _Marks.of(truth)
+    row = rates(hits.per_row, given.per_row, true.per_row)
+    exact = (hits.per_row == given.per_row) & (hits.per_row == true.per_row)
+    widest = max(len(truth), len(given.rows), len(true.rows))
+    blocks: list[dict[str, Floats]] = []
+    for weights in row_weights(len(truth), resamples, seed=seed, groups=groups, elements_a_resample=widest):
+        blocks.append(
+            measures(
+                Counts(
+                    rows=weights.sum(axis=0),
+                    exact=exact @ weights,
+                    tp=hits.weighted(weights),
+                    predicted=given.weighted(weights),
+                    support=true.weighted(weights),
+                    row_precision=row.precision @ weights,
+                    row_recall=row.recall @ weights,
+                    row_f1=row.f1 @ weights,
+                )
+            )
+        )
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def resampled_average_precision(
+    truth: NDArray[Any],
+    scores: NDArray[Any],
+    *,
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    resamples: int = RANKING_RESAMPLES,
+) -> Floats:
+    """(R, C) average precision of every label in every resample; arguments as in `resampled_counts`."""
+    return np.concatenate(
+        [
+            average_precision(truth, scores, weights)
+            for weights in row_weights(len(truth), resamples, seed=seed, groups=groups)
+        ]
+    )
+
+
+def row_weights(
+    rows: int,
+    resamples: int,
+    *,
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    elements_a_resample: int | None = None,
+) -> Iterator[Integers]:
+    """Yield (B, r) blocks: how often each row is drawn in each of r resamples, R in all.
+
+    Args:
+        rows: B.
+        resamples: R.
+        seed: settles every draw; the size of the blocks does not matter.
+        groups: (B,) as many groups are drawn as there are, each with all its rows.
+        elements_a_resample: what the caller will hold for one resample, which bounds r; default: B.
+    """
+    generator = np.random.default_rng(seed)
+    units = rows
+    if groups is not None:
+        names, unit_of_row = np.unique(groups, return_inverse=True)
+        units = len(names)
+    size = max(1, _BLOCK // max(1, elements_a_resample or rows))
+    for start in range(0, resamples, size):
+        block = np.empty((rows, min(size, resamples - start)), dtype=np.int64)
+        for column in block.T:
+            drawn = np.bincount(generator.integers(units, size=units), minlength=units)
+            column[:] = drawn if groups is None else drawn[unit_of_row]
+        yield block
+
+
+@dataclass(frozen=True, eq=False)
+class _Marks:
+    """The marked cells of a (B, C) table, label after label.
+
+    Attributes:
+        rows: (K,) the row of each marked cell.
+        per_row: (B,) marked cells a row.
+        per_label: (C,) marked cells a label.
+    """
+
+    rows: NDArray[np.int32]
+    per_row: Integers
+    per_label: Integers
+
+    @classmethod
+    def of(cls, table: NDArray[Any], also: NDArray[Any] | None = None) -> "_Marks":
+        """The cells that are not 0 in `table`, nor in `also`."""
+        rows, labels = [], []
+        for block in row_blocks(*table.shape):
+            marked = table[block] != 0 if also is None else (table[block] != 0) & (also[block] != 0)
+            row, label = np.nonzero(marked)
+            rows.append((row + block.start).astype(np.int32))
+            labels.append(label.astype(np.int32))
+        all_rows, all_labels = np.concatenate(rows), np.concatenate(labels)
+        return cls(
+            rows=all_rows[np.argsort(all_labels, kind="stable")],
+            per_row=np.bincount(all_rows, minlength=table.shape[0]),
+            per_label=np.bincount(all_labels, minlength=table.shape[1]),
+        )
+
+    def weighted(self, weights: Integers) -> Integers:
+        """(B, r) -> (r, C): the weight of the marked cells of each label."""
+        sums = np.zeros((len(self.per_label), weights.shape[1]), dtype=np.int64)
+        filled = self.per_label > 0
+        if filled.any():
+            starts = np.cumsum(self.per_label)[filled] - self.per_label[filled]
+            sums[filled] = np.add.reduceat(weights[self.rows], starts, axis=0)
+        return sums.T

@@ -1,0 +1,247 @@
+"""What one evaluation found, and how it reads as text, as a spreadsheet and as JSON."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES, Interval
+from fenlei.text.labels import Task
+
+# The figure that early stopping, thresholds and a quick glance go by.
+MAIN_FIGURE: dict[Task, str] = {"multilabel": "micro_f1", "multiclass": "accuracy"}
+
+
+FIGURE_NAMES = {
+    "accuracy": "accuracy",
+    "micro_f1": "micro-F1",
+    "macro_f1": "macro-F1",
+    "weighted_f1": "weighted-F1",
+    "samples_f1": "samples-F1",
+    "subset_accuracy": "subset accuracy",
+    "hamming_loss": "Hamming loss",
+    "mean_average_precision": "mean average precision",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number and its 95% interval."""
+
+    value: float
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelLine:
+    """One label of the table.
+
+    Attributes:
+        label: its name.
+        precision, recall, f1: 0 where the denominator is 0.
+        support: rows that have it; 0 means that the other figures say nothing about it.
+        predicted: rows that were given it.
+        average_precision: multi-label only.
+        threshold: multi-label only.
+    """
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    predicted: int
+    average_precision: float | None
+    threshold: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageLine:
+    """One average of the table; `support` is the number of true labels in all rows."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The baseline beside the classifier.
+
+    Attributes:
+        name: the baseline's.
+        figures: its own, under the report's names.
+        differences: classifier minus baseline; a paired interval without 0 is more than chance.
+    """
+
+    name: str
+    figures: dict[str, Figure]
+    differences: dict[str, Figure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What one evaluation found.
+
+    Attributes:
+        task: of the decision.
+        rows: B.
+        groups: groups drawn as a whole in the bootstrap; `None`: each row alone.
+        rows_without_label: rows with an empty label set, which is legal in a multi-label task.
+        rows_given_no_label: rows for which nothing was predicted.
+        seed: of the bootstrap.
+        seen: for parts of the training data, how many of the rows were in them.
+        labels: the table, in label order.
+        averages: below the table.
+        figures: by name, e.g. `micro_f1`; `MAIN_FIGURE` names the first one to look at.
+        comparison: the baseline, if there is one.
+    """
+
+    task: Task
+    rows: int
+    groups: int | None
+    rows_without_label: int
+    rows_given_no_label: int
+    seed: int
+    seen: dict[str, int]
+    labels: tuple[LabelLine, ...]
+    averages: tuple[AverageLine, ...]
+    figures: dict[str, Figure]
+    comparison: Comparison | None
+
+    @property
+    def main_figure(self) -> Figure:
+        """Micro-F1 or accuracy."""
+        return self.figures[MAIN_FIGURE[self.task]]
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know to take the figures for what they are."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
+        unit = "rows" if self.groups is None else f"rows in {self.groups:,} groups"
+        ranking = f" ({RANKING_RESAMPLES} for mean average precision)" if self.task == "multilabel" else ""
+        yield (
+            f"{self.rows:,} {unit}; 95% intervals: percentile bootstrap, "
+            f"{COUNTED_RESAMPLES:,} resamples{ranking}, seed {self.seed}"
+        )
+        for part, rows in self.seen.items():
+            if rows:
+                yield (
+                    f"{rows:,} of these rows were in the {part} part when the classifier was made: "
+                    "on them it is judged too kindly"
+                )
+        present = [line for line in self.labels if line.support]
+        absent = [line.label for line in self.labels if not line.support]
+        if absent:
+            names = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+            yield (
+                f"{len(absent)} of {len(self.labels)} labels do not occur in these rows: {names}. "
+                "They count 0 in macro averages, as in scikit-learn; over the labels that occur, macro-F1 is "
+                f"{sum(line.f1 for line in present) / max(1, len(present)):.4f}"
+            )
+        if self.rows_without_label:
+            yield (
+                f"{self.rows_without_label:,} rows have no label; a row with neither a true nor a predicted "
+                "label counts 0 in samples averages, as in scikit-learn"
+            )
+        if self.rows_given_no_label == self.rows:
+            yield "the classifier gave no label to any row"
+
+    def to_text(self) -> str:
+        """The tables as they stand in a terminal."""
+        header = ["", "precision", "recall", "f1-score", "support"]
+        lines = [
+            [line.label, *_rates(line), f"{line.support:,}" if line.support else "absent"]
+            for line in self.labels
+        ]
+        averages = [[line.name, *_rates(line), f"{line.support:,}"] for line in self.averages]
+        table = aligned([header, *lines, *averages])
+        first_average = 1 + len(lines)
+        return "\n".join(
+            [
+                *[table[0], "", *table[1:first_average], "", *table[first_average:], ""],
+                *[*aligned(self._figure_rows()), ""],
+                *[*self.notes(), ""],
+            ]
+        )
+
+    def _figure_rows(self) -> list[list[str]]:
+        if self.comparison is None:
+            return [[FIGURE_NAMES[name], _shown(figure)] for name, figure in self.figures.items()]
+        rows = [["", "classifier", self.comparison.name, "difference"]]
+        for name, figure in self.figures.items():
+            other, difference = self.comparison.figures[name], self.comparison.differences[name]
+            rows.append([FIGURE_NAMES[name], _shown(figure), _shown(other), _shown(difference, sign="+")])
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, full precision."""
+        return asdict(self) | {"notes": list(self.notes())}
+
+    def to_csv(self) -> str:
+        """The same tables for a spreadsheet; written as UTF-8 with a BOM, Excel reads it right."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(
+            [
+                "label",
+                "precision",
+                "recall",
+                "f1-score",
+                "support",
+                "predicted",
+                "average precision",
+                "threshold",
+            ]
+        )
+        for line in self.labels:
+            writer.writerow(asdict(line).values())
+        for average in self.averages:
+            writer.writerow([*asdict(average).values(), "", "", ""])
+        writer.writerow([])
+        columns = ["", " low", " high"]
+        header = ["figure", *(f"classifier{column}" for column in columns)]
+        if self.comparison:
+            header += [
+                f"{name}{column}" for name in (self.comparison.name, "difference") for column in columns
+            ]
+        writer.writerow(header)
+        for name, figure in self.figures.items():
+            shown = [figure]
+            if self.comparison:
+                shown += [self.comparison.figures[name], self.comparison.differences[name]]
+            numbers = [x for one in shown for x in (one.value, one.interval.low, one.interval.high)]
+            writer.writerow([FIGURE_NAMES[name], *numbers])
+        return out.getvalue()
+
+
+def _rates(line: LabelLine | AverageLine) -> list[str]:
+    return [f"{value:.4f}" for value in (line.precision, line.recall, line.f1)]
+
+
+def _shown(figure: Figure, sign: str = "") -> str:
+    numbers = (figure.value, figure.interval.low, figure.interval.high)
+    value, low, high = (f"{number:{sign}.4f}" for number in numbers)
+    return f"{value} [{low}, {high}]"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of right-aligned columns, two spaces apart."""
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(" " * (width - display_width(cell)) + cell for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+
+
+def display_width(text: str) -> int:
+    """Columns that `text` takes in a terminal: full-width characters two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )

@@ -1,0 +1,309 @@
+"""A packed batch -> logits: a transformers classifier whose encoder runs packed where that is proved right.
+
+Shapes: B texts, T tokens of a text, N tokens of a packed row, D hidden width, C labels.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fenlei.encoders.packing import IMPLEMENTATION, Packing, use_fast_dropout
+from fenlei.errors import EncoderError
+from fenlei.runtime import Runtime
+from fenlei.text.batches import PackedBatch, scoring_batches
+from fenlei.text.tokens import TokenTable
+
+_PROBLEM_TYPES = {"multilabel": "multi_label_classification", "multiclass": "single_label_classification"}
+
+# Float32 sums in another order differ by about 1e-6; texts that see each other differ by 0.01 and more.
+_PROOF_TOLERANCE = 1e-4
+
+
+def _pooled_head(network: Any, first: Tensor) -> Tensor:
+    """BERT and ERNIE: dense and tanh over the first token, then the classifier."""
+    return network.classifier(network.dropout(network.base_model.pooler(first)))  # type: ignore[no-any-return]
+
+
+def _albert_head(network: Any, first: Tensor) -> Tensor:
+    """ALBERT keeps the pooler's parts beside each other."""
+    albert = network.base_model
+    pooled = albert.pooler_activation(albert.pooler(first[:, 0]))
+    return network.classifier(network.dropout(pooled))  # type: ignore[no-any-return]
+
+
+def _sequence_head(network: Any, first: Tensor) -> Tensor:
+    """ELECTRA and RoBERTa: the head takes the whole sequence and reads its first token."""
+    return network.classifier(first)  # type: ignore[no-any-return]
+
+
+# Model types whose head can be run on first-token states (B, 1, D) alone.
+_HEADS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "albert": _albert_head,
+    "bert": _pooled_head,
+    "electra": _sequence_head,
+    "ernie": _pooled_head,
+    "roberta": _sequence_head,
+    "xlm-roberta": _sequence_head,
+}
+
+
+class EncoderClassifier(nn.Module):
+    """A transformers classifier that takes packed batches.
+
+    Args:
+        network: an `AutoModelForSequenceClassification`, float32.
+
+    Attributes:
+        network: the same.
+        padded_because: None if texts run packed; otherwise why they are padded instead.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        self._pad_id = int(network.config.pad_token_id or 0)
+        # RoBERTa counts positions from padding_idx + 1.
+        has_offset = network.config.model_type in ("roberta", "xlm-roberta")
+        self._first_position = self._pad_id + 1 if has_offset else 0
+        self.padded_because = self._why_not_packed()
+        network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
+        use_fast_dropout(network)
+
+    @property
+    def num_labels(self) -> int:
+        """C."""
+        return int(self.network.config.num_labels)
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The longest text the position table allows, special tokens included; None: no such table."""
+        positions = getattr(self.network.config, "max_position_embeddings", None)
+        return None if positions is None else int(positions) - self._first_position
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """(B, C) float32 logits, in the order of `batch.rows`."""
+        return self._padded(batch) if self.padded_because else self._packed(batch)
+
+    def _packed(self, batch: PackedBatch) -> Tensor:
+        device = self.network.device
+        packing = Packing.of(batch.lengths, device)
+        hidden = self.network.base_model(
+            input_ids=torch.from_numpy(batch.ids)[None].to(device),
+            position_ids=packing.position_ids + self._first_position,
+            packing=packing,
+        )[0]
+        first = hidden[0, packing.first_tokens][:, None]
+        # The head is a sliver of the work and decides close calls: float32.
+        with torch.autocast(device.type, enabled=False):
+            return _HEADS[self.network.config.model_type](self.network, first.float()).view(len(batch), -1)
+
+    def _padded(self, batch: PackedBatch) -> Tensor:
+        device = self.network.device
+        longest = int(batch.lengths.max())
+        mask = torch.arange(longest)[None, :] < torch.from_numpy(batch.lengths)[:, None]
+        ids = torch.full(mask.shape, self._pad_id, dtype=torch.int64)
+        ids[mask] = torch.from_numpy(batch.ids)
+        logits: Tensor = self.network(input_ids=ids.to(device), attention_mask=mask.long().to(device)).logits
+        return logits.float()
+
+    @torch.no_grad()
+    def _why_not_packed(self) -> str | None:
+        """Run two texts packed and each alone; None if the logits agree, otherwise what is wrong.
+
+        Some classes accept the boundaries and drop them, so that texts would silently attend to each other.
+        """
+        model_type = self.network.config.model_type
+        if model_type not in _HEADS:
+            return f"fenlei has no packed head for the model type {model_type!r}"
+        was_training = self.network.training
+        self.network.eval()
+        ids = np.random.default_rng(0).integers(0, self.network.config.vocab_size - 1, size=16)
+        ids += ids >= self._pad_id  # RoBERTa's own positions skip padding tokens
+        lengths = np.array([6, 10])
+        texts = [PackedBatch(part, np.array([len(part)]), np.zeros(1, int)) for part in (ids[:6], ids[6:])]
+        try:
+            self.network.set_attn_implementation("sdpa")
+            alone = torch.cat([self._padded(text) for text in texts])
+            self.network.set_attn_implementation(IMPLEMENTATION)
+            together = self._packed(PackedBatch(ids, lengths, np.arange(2)))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            return f"{type(self.network).__name__} does not run packed ({error})"
+        finally:
+            self.network.train(was_training)
+        difference = float((alone - together).abs().max())
+        if difference > _PROOF_TOLERANCE:
+            return f"packed logits of {type(self.network).__name__} differ by {difference:.2g} from those of each text alone"
+        return None
+
+
+@dataclass(frozen=True)
+class FreshWeights:
+    """Which parameters of a new classifier are not pretrained.
+
+    Attributes:
+        names: parameter names; they learn at the head's own rate.
+        identity_pooler: whether the encoder brought no pooler and got one that starts as the identity.
+    """
+
+    names: frozenset[str]
+    identity_pooler: bool
+
+
+def new_classifier(
+    encoder: Path, labels: Sequence[str], task: Literal["multilabel", "multiclass"], *, seed: int
+) -> tuple[EncoderClassifier, FreshWeights]:
+    """The pretrained encoder in `encoder` with a fresh head of its own class.
+
+    Args:
+        encoder: a Hugging Face directory.
+        labels: the label names in their order.
+        task: stored as the config's `problem_type`.
+        seed: of the head's random weights.
+
+    Raises:
+        EncoderError: transformers has no classifier for it, or weights are missing or of another shape.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    with _quiet_transformers():
+        try:
+            config = AutoConfig.from_pretrained(
+                encoder,
+                local_files_only=True,
+                num_labels=len(labels),
+                id2label=dict(enumerate(labels)),
+                label2id={label: index for index, label in enumerate(labels)},
+                problem_type=_PROBLEM_TYPES[task],
+            )
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                encoder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise EncoderError(f"transformers cannot load the encoder in {encoder}: {error}") from error
+    base = f"{network.base_model_prefix}."
+    missing = set(info["missing_keys"])
+    misfits = sorted(str(key[0]) if isinstance(key, tuple) else str(key) for key in info["mismatched_keys"])
+    lost = sorted(key for key in missing if key.startswith(base) and ".pooler." not in key)
+    lost += [key for key in misfits if key.startswith(base)]
+    if lost:
+        raise EncoderError(
+            f"{encoder}: {len(lost)} weights of {type(network).__name__} are missing or of another shape, e.g. {lost[0]}",
+            hint="check that config.json and the weight file belong to the same model",
+        )
+    output = _output_layer(network, len(labels))
+    fresh = missing | set(misfits) | {f"{output[0]}.weight", f"{output[0]}.bias"}
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in network.named_parameters():
+            if name not in fresh:
+                continue
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif ".pooler." in name:
+                parameter.copy_(torch.eye(*parameter.shape))
+            else:
+                spread = getattr(config, "initializer_range", 0.02)
+                parameter.normal_(0, spread, generator=generator)
+    for name, parameter in network.named_parameters():
+        # Some converted encoders contain a layer that only stands in for one the original lacks.
+        if any(name.startswith(f"{base}{frozen}") for frozen in getattr(config, "fenlei_frozen_parameters", ())):
+            parameter.requires_grad_(False)
+    identity_pooler = any(".pooler." in name for name in fresh)
+    return EncoderClassifier(network), FreshWeights(frozenset(fresh), identity_pooler)
+
+
+def load_classifier(folder: Path) -> EncoderClassifier:
+    """A trained classifier from a Hugging Face directory, in evaluation mode.
+
+    Raises:
+        EncoderError: a weight is missing or of another shape.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    with _quiet_transformers():
+        network, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
+    if info["missing_keys"]:
+        raise EncoderError(f"{folder}: the weight file lacks {sorted(info['missing_keys'])}")
+    return EncoderClassifier(network.eval())
+
+
+def set_output_bias(classifier: EncoderClassifier, log_odds: NDArray[np.float64]) -> None:
+    """Start each label at its share in the training rows: `log_odds` (C,)."""
+    _, layer = _output_layer(classifier.network, classifier.num_labels)
+    with torch.no_grad():
+        layer.bias.copy_(torch.from_numpy(log_odds))
+
+
+def predict_logits(
+    classifier: EncoderClassifier,
+    table: TokenTable,
+    runtime: Runtime,
+    *,
+    max_tokens: int = 4096,
+    advance: Callable[[int], None] = lambda texts: None,
+) -> NDArray[np.float32]:
+    """(B, C) logits of every text in the order of `table`, in evaluation mode, which is left as it was.
+
+    Args:
+        classifier: on the runtime's device.
+        table: the texts' tokens.
+        runtime: gives device and precision.
+        max_tokens: the most tokens of one packed batch.
+        advance: called with the number of texts done, for progress.
+    """
+    was_training = classifier.training
+    classifier.eval()
+    logits = np.empty((len(table), classifier.num_labels), dtype=np.float32)
+    try:
+        with torch.inference_mode(), runtime.autocast():
+            for batch in scoring_batches(table, max_tokens=max_tokens):
+                logits[batch.rows] = classifier(batch).cpu().numpy()
+                advance(len(batch))
+    finally:
+        classifier.train(was_training)
+    return logits
+
+
+def _output_layer(network: Any, num_labels: int) -> tuple[str, nn.Linear]:
+    """The last layer, whose outputs are the logits."""
+    base = f"{network.base_model_prefix}."
+    layers = [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == num_labels and not name.startswith(base)
+    ]
+    if not layers:
+        raise EncoderError(f"{type(network).__name__} has no linear layer with {num_labels} outputs")
+    return layers[-1]
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Without transformers' progress bars and load reports: what matters in them is checked and said by us."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

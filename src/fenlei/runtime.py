@@ -1,0 +1,103 @@
+"""Where the work runs: one value, made once at the door and handed down."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fenlei.errors import SettingsError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import torch
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Device, precision and threads of one run.
+
+    Attributes:
+        device: `cpu`, `cuda` or `cuda:N`.
+        precision: what matrix products are computed in; weights stay float32.
+        threads: intra-operation threads of PyTorch on the CPU.
+    """
+
+    device: str
+    precision: Precision
+    threads: int
+
+    def autocast(self) -> "AbstractContextManager[object]":
+        """The context in which a forward pass runs."""
+        import torch
+
+        device_type = torch.device(self.device).type
+        return torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def torch_device(self) -> "torch.device":
+        """The device as PyTorch names it."""
+        import torch
+
+        return torch.device(self.device)
+
+
+def open_runtime(
+    *, device: str | None = None, precision: str | None = None, threads: int | None = None
+) -> Runtime:
+    """Settle device, precision and thread count, and set PyTorch's thread count to it.
+
+    Args:
+        device: default: the first CUDA device if there is one, otherwise the CPU.
+        precision: default: bfloat16 where the hardware multiplies it natively, otherwise float32.
+        threads: default: the cores this process may use.
+
+    Raises:
+        SettingsError: an unknown device or precision, or fewer than one thread.
+    """
+    import torch
+
+    if threads is not None and threads < 1:
+        raise SettingsError(f"--threads is {threads}; it must be 1 or more")
+    if precision not in (None, "float32", "bfloat16"):
+        raise SettingsError(f"--precision is {precision!r}; accepted are float32 and bfloat16")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cpu" and not (device.split(":")[0] == "cuda" and torch.cuda.is_available()):
+        raise SettingsError(
+            f"--device is {device!r}; this machine offers cpu{' and cuda' if torch.cuda.is_available() else ''}"
+        )
+    threads = threads or _available_cores()
+    torch.set_num_threads(threads)
+    chosen: Precision = "bfloat16" if (precision or _native_precision(device)) == "bfloat16" else "float32"
+    return Runtime(device=device, precision=chosen, threads=threads)
+
+
+def cache_folder() -> Path:
+    """Where converted encoders are kept: `$FENLEI_CACHE`, or the system's folder for caches."""
+    if named := os.environ.get("FENLEI_CACHE"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "fenlei" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "fenlei"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fenlei"
+
+
+def _available_cores() -> int:
+    # A container may be allowed fewer cores than the machine has.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _native_precision(device: str) -> Precision:
+    import torch
+
+    if device == "cpu":
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    else:
+        native = torch.cuda.get_device_capability(device)[0] >= 8
+    return "bfloat16" if native else "float32"

@@ -1,0 +1,106 @@
+"""What a training run may be told, and what follows from it."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from fenlei.errors import SettingsError
+from fenlei.text.labels import Task
+from fenlei.text.tokens import Truncation
+
+# A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
+_AIMED_UPDATES = 900
+_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """The settings of one training run; a field that is None is settled from data or encoder."""
+
+    encoder: str = "starter"
+    """Where the pretrained encoder comes from: `starter`, a folder, a TensorFlow checkpoint, or a hub name."""
+
+    task: Task | None = None
+    """`multilabel` or `multiclass`; None: multiclass if every training row has exactly one label."""
+
+    loss: str | None = None
+    """`zlpr` (default) or `bce` for multilabel, `ce` for multiclass."""
+
+    max_tokens: int = 300
+    """The most tokens of a text, special tokens included; longer texts are cut."""
+
+    truncation: Truncation = "head"
+    """Which tokens of a longer text stay: `head`, or `head+tail`."""
+
+    epochs: int | None = None
+    """Passes over the training rows; None: about 900 updates, but 6 to 20 passes."""
+
+    batch_size: int = 32
+    """Texts of one update."""
+
+    tokens_per_batch: int = 8192
+    """The most tokens run at once; an update that has more is accumulated over several runs."""
+
+    learning_rate: float | None = None
+    """Peak rate of the pretrained weights; None: 3e-5 at width 768, rising with the inverse square of the width."""
+
+    head_learning_rate: float = 1e-3
+    """Peak rate of the weights that are not pretrained."""
+
+    weight_decay: float = 0.01
+    """Decoupled weight decay, not on biases and normalisation."""
+
+    warmup: float = 0.1
+    """Share of the updates in which the rate rises from 0; after that it falls linearly to 0."""
+
+    clip_norm: float = 1.0
+    """The gradient is scaled down to this norm when longer."""
+
+    patience: int = 3
+    """Training stops after this many epochs without a better dev score."""
+
+    seed: int = 42
+    """Of the split, the order of the rows, the fresh weights and dropout."""
+
+    def __post_init__(self) -> None:
+        wrong = []
+        for name in ("max_tokens", "batch_size", "tokens_per_batch", "patience"):
+            if getattr(self, name) < 1:
+                wrong.append(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 1 or more")
+        if self.epochs is not None and self.epochs < 1:
+            wrong.append(f"--epochs is {self.epochs}; it must be 1 or more")
+        for name in ("learning_rate", "head_learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                wrong.append(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if not self.weight_decay >= 0:
+            wrong.append(f"--weight-decay is {self.weight_decay}; it must be 0 or more")
+        if not 0 <= self.warmup < 1:
+            wrong.append(f"--warmup is {self.warmup}; it is a share of the updates, from 0 to below 1")
+        if self.seed < 0:
+            wrong.append(f"--seed is {self.seed}; it must be 0 or more")
+        if self.task not in (None, *get_args(Task)):
+            wrong.append(f"--task is {self.task!r}; accepted are {', '.join(get_args(Task))}")
+        if self.truncation not in get_args(Truncation):
+            wrong.append(f"--truncation is {self.truncation!r}; accepted are {', '.join(get_args(Truncation))}")
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+
+    def planned_epochs(self, rows: int) -> int:
+        """Passes over `rows` training rows."""
+        if self.epochs is not None:
+            return self.epochs
+        wanted = math.ceil(_AIMED_UPDATES / self.updates_per_epoch(rows))
+        return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
+
+    def updates_per_epoch(self, rows: int) -> int:
+        """Updates of one pass over `rows` training rows."""
+        return math.ceil(rows / self.batch_size)
+
+    def encoder_rate(self, hidden_size: int) -> float:
+        """The peak rate of the pretrained weights of an encoder of this width."""
+        return self.learning_rate or 3e-5 * (768 / hidden_size) ** 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)

@@ -1,0 +1,181 @@
+"""The whole training job: labelled examples and an encoder -> a classifier with its decision and its baseline."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.encoders.catalog import EncoderSource, open_encoder
+from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
+from fenlei.errors import DataError, SettingsError
+from fenlei.judge.decision import DEFAULT_THRESHOLD, Decision, fit_global_threshold
+from fenlei.judge.metrics import Counts
+from fenlei.judge.scores import scores_from_logits
+from fenlei.model.classifier import EncoderClassifier, new_classifier, set_output_bias
+from fenlei.model.linear import LinearModel
+from fenlei.model.losses import LOSSES
+from fenlei.runtime import Runtime
+from fenlei.text.example import Example
+from fenlei.text.labels import LabelSet, Task, settle_task
+from fenlei.text.tokens import TextEncoder
+from fenlei.train.config import TrainSettings
+from fenlei.train.journal import Journal
+from fenlei.train.loop import DevScore, Fitted, Part, fit
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Everything a training run makes.
+
+    Attributes:
+        task: settled once.
+        labels: the label set in its order.
+        source: where the encoder came from.
+        tokenizer: of the encoder.
+        text_encoder: the tokenizer with the length limit that was trained with.
+        classifier: with the weights of the best epoch, in evaluation mode.
+        decision: fitted on the dev part.
+        baseline: TF-IDF and a linear model, trained on the same rows with the same truncation.
+        settings: as given.
+        facts: what else is worth keeping, as JSON.
+    """
+
+    task: Task
+    labels: LabelSet
+    source: EncoderSource
+    tokenizer: EncoderTokenizer
+    text_encoder: TextEncoder
+    classifier: EncoderClassifier
+    decision: Decision
+    baseline: LinearModel
+    settings: TrainSettings
+    facts: dict[str, Any]
+
+
+def train(
+    train_rows: tuple[Example, ...],
+    dev_rows: tuple[Example, ...],
+    *,
+    settings: TrainSettings,
+    runtime: Runtime,
+    journal: Journal,
+) -> Trained:
+    """Train a classifier on `train_rows`; choose its epoch and fit its decision on `dev_rows`.
+
+    Raises:
+        DataError: a part is empty, or has labels that do not fit the task.
+        SettingsError: the loss does not fit the task.
+        EncoderError: the encoder cannot be used.
+    """
+    for name, rows in (("training", train_rows), ("dev", dev_rows)):
+        if not rows:
+            raise DataError(f"the {name} part has no rows")
+    task = settings.task or settle_task(train_rows)
+    labels = LabelSet.from_examples(train_rows)
+    if len(labels.names) < 2:
+        raise DataError(
+            f"the training part has {len(labels.names)} label(s): {', '.join(labels.names)}; at least 2 are needed",
+            hint="check the label column and the separator (--label-column, --label-separator)",
+        )
+    loss_name = settings.loss or next(iter(LOSSES[task]))
+    if loss_name not in LOSSES[task]:
+        raise SettingsError(f"--loss is {loss_name!r}; for {task} accepted are {', '.join(LOSSES[task])}")
+    train_truth, dev_truth = labels.encode(train_rows, task), labels.encode(dev_rows, task)
+
+    source = open_encoder(settings.encoder)
+    tokenizer = load_tokenizer(source.folder)
+    classifier, fresh = new_classifier(source.folder, labels.names, task, seed=settings.seed)
+    limit = classifier.max_tokens
+    if limit is not None and settings.max_tokens > limit:
+        raise SettingsError(f"--max-tokens is {settings.max_tokens}; this encoder has {limit} positions")
+    if loss_name == "bce":
+        set_output_bias(classifier, _log_odds(train_truth))
+    classifier.network.to(runtime.device)
+    text_encoder = TextEncoder(tokenizer.tokenizer, max_tokens=settings.max_tokens, truncation=settings.truncation)
+    train_table = text_encoder.encode([row.text for row in train_rows])
+    dev_table = text_encoder.encode([row.text for row in dev_rows])
+
+    facts = {
+        "task": task,
+        "loss": loss_name,
+        "train_rows": len(train_rows),
+        "dev_rows": len(dev_rows),
+        "parameters": sum(p.numel() for p in classifier.parameters()),
+        "packed": classifier.padded_because is None,
+        "epochs_planned": settings.planned_epochs(len(train_rows)),
+        "learning_rate": settings.encoder_rate(classifier.network.config.hidden_size),
+        "device": runtime.device,
+        "precision": runtime.precision,
+        "threads": runtime.threads,
+        "texts_cut": train_table.share_of_texts_cut(),
+        "tokens_cut": train_table.share_of_tokens_cut(),
+    }
+    journal.record("start", **facts, settings=settings.to_dict())
+    _say_what_was_settled(journal, source, classifier, fresh.identity_pooler, facts)
+
+    fitted = fit(
+        classifier,
+        fresh,
+        Part(train_table, train_truth),
+        Part(dev_table, dev_truth),
+        loss=LOSSES[task][loss_name],
+        judge=lambda logits, truth: _judge(logits, truth, task),
+        settings=settings,
+        runtime=runtime,
+        journal=journal,
+    )
+    decision = _fit_decision(scores_from_logits(fitted.dev_logits, task), dev_truth, task)
+    baseline = LinearModel.fit([text_encoder.kept_text(row.text) for row in train_rows], train_truth, task)
+    facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
+    journal.record("end", **facts)
+    return Trained(
+        task, labels, source, tokenizer, text_encoder, classifier, decision, baseline, settings, facts
+    )
+
+
+def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) -> DevScore:
+    """Micro-F1 at the threshold that is best on dev, or accuracy.
+
+    At a fixed threshold an epoch could win only because its scores happen to sit well around it.
+    """
+    scores = scores_from_logits(logits, task)
+    counts = Counts.of(truth, _fit_decision(scores, truth, task).apply(scores))
+    if task == "multiclass":
+        return DevScore(float(counts.subset_accuracy()), "accuracy", False)
+    return DevScore(float(counts.micro().f1), "micro-F1", not (scores >= DEFAULT_THRESHOLD).any())
+
+
+def _fit_decision(scores: NDArray[np.float64], truth: NDArray[np.uint8], task: Task) -> Decision:
+    thresholds = fit_global_threshold(scores, truth) if task == "multilabel" else None
+    return Decision(task=task, thresholds=thresholds)
+
+
+def _log_odds(truth: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(C,) log-odds of each label's share, smoothed by one row on either side."""
+    positive = truth.sum(axis=0, dtype=np.float64)
+    return np.log((positive + 1) / (len(truth) - positive + 1))
+
+
+def _say_what_was_settled(
+    journal: Journal, source: EncoderSource, classifier: EncoderClassifier, identity_pooler: bool, facts: dict[str, Any]
+) -> None:
+    architecture = type(classifier.network).__name__
+    pooler = ", with a fresh pooler that starts as the identity" if identity_pooler else ""
+    journal.say(f"encoder    {source.name}: {architecture}, {facts['parameters'] / 1e6:.1f}M parameters{pooler}")
+    if classifier.padded_because:
+        journal.say(f"           texts are padded, not packed: {classifier.padded_because}")
+    journal.say(
+        f"task       {facts['task']}, {classifier.num_labels} labels, loss {facts['loss']}; "
+        f"{facts['train_rows']:,} training and {facts['dev_rows']:,} dev rows"
+    )
+    journal.say(
+        f"runtime    {facts['device']}, {facts['precision']}, {facts['threads']} threads; "
+        f"up to {facts['epochs_planned']} epochs, peak rate {facts['learning_rate']:.2g}"
+    )
+    if facts["texts_cut"]:
+        journal.say(
+            f"truncation cuts {facts['texts_cut']:.1%} of the training texts and {facts['tokens_cut']:.1%} of their tokens; "
+            "--max-tokens sets the limit"
+        )

@@ -1,0 +1,113 @@
+import time
+
+import numpy as np
+import pytest
+
+from fenlei.judge import bootstrap
+from fenlei.judge.bootstrap import (
+    percentile_interval,
+    resampled_average_precision,
+    resampled_counts,
+    row_weights,
+)
+from fenlei.judge.metrics import Counts
+from fenlei.judge.ranking import average_precision
+
+
+def everything(counts):
+    return {
+        "micro": counts.micro().f1,
+        "macro": counts.macro().precision,
+        "weighted": counts.weighted().recall,
+        "samples": counts.samples().f1,
+        "subset": counts.subset_accuracy(),
+        "hamming": counts.hamming_loss(),
+    }
+
+
+@pytest.fixture
+def tables():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((120, 9)) < 0.2).astype(np.uint8)
+    truth[:, 8] = 0
+    scores = np.clip(0.5 * truth + 0.7 * rng.random(truth.shape), 0, 1)
+    return truth, scores, (scores > 0.55).astype(np.uint8)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_each_resample_equals_the_figures_of_the_rows_drawn(tables, grouped):
+    truth, scores, predicted = tables
+    groups = np.arange(120) // 7 if grouped else None
+    weights = np.concatenate(list(row_weights(120, 20, seed=3, groups=groups)), axis=1)
+    ours = resampled_counts(truth, predicted, everything, seed=3, groups=groups, resamples=20)
+    ranked = resampled_average_precision(truth, scores, seed=3, groups=groups, resamples=20)
+    for r in range(20):
+        rows = np.repeat(np.arange(120), weights[:, r])
+        for name, expected in everything(Counts.of(truth[rows], predicted[rows])).items():
+            assert ours[name][r] == pytest.approx(expected)
+        assert ranked[r] == pytest.approx(average_precision(truth[rows], scores[rows]))
+
+
+def test_rows_of_a_group_are_drawn_together():
+    groups = np.array(["b", "a", "b", "c", "c", "c"])
+    weights = next(row_weights(6, 50, seed=0, groups=groups))
+    assert (weights[0] == weights[2]).all()
+    assert (weights[3] == weights[4]).all()
+    assert (weights[0] + weights[1] + weights[3] == 3).all()
+    assert len({tuple(column) for column in weights.T}) > 5
+
+
+def test_size_of_the_blocks_changes_nothing(tables, monkeypatch):
+    truth, _, predicted = tables
+    whole = resampled_counts(truth, predicted, everything, seed=1, resamples=30)
+    monkeypatch.setattr(bootstrap, "_BLOCK", 7 * 120)
+    blocks = resampled_counts(truth, predicted, everything, seed=1, resamples=30)
+    for name, figures in whole.items():
+        assert blocks[name] == pytest.approx(figures, abs=1e-12)  # sums of fractions round
+
+
+def test_one_seed_pairs_two_systems(tables):
+    truth, scores, predicted = tables
+    worse = (scores > 0.7).astype(np.uint8)
+    figures = [
+        resampled_counts(truth, system, everything, seed=0)["micro"]
+        for system in (predicted, worse, predicted)
+    ]
+    assert (figures[0] == figures[2]).all()
+    paired = percentile_interval(figures[0] - figures[1])
+    unpaired = resampled_counts(truth, worse, everything, seed=1)["micro"]
+    apart = percentile_interval(figures[0] - unpaired)
+    assert paired.high - paired.low < apart.high - apart.low
+
+
+def test_interval_of_a_proportion_is_the_binomial_one():
+    truth = np.ones((1000, 1), np.uint8)
+    predicted = (np.arange(1000) < 800).astype(np.uint8)[:, None]
+    interval = percentile_interval(resampled_counts(truth, predicted, everything, seed=0)["subset"])
+    half = 1.96 * np.sqrt(0.8 * 0.2 / 1000)
+    assert interval.low == pytest.approx(0.8 - half, abs=0.004)
+    assert interval.high == pytest.approx(0.8 + half, abs=0.004)
+
+
+def test_rare_labels_do_not_push_the_macro_interval_off_its_estimate():
+    rng = np.random.default_rng(0)
+    truth = np.zeros((200, 40), np.uint8)
+    truth[np.arange(200), np.minimum(np.arange(200), 39)] = 1  # 39 labels occur once
+    predicted = truth * (rng.random(truth.shape) < 0.9)
+    counts = Counts.of(truth, predicted)
+    estimate = counts.macro().f1
+    resampled = resampled_counts(
+        truth, predicted, lambda resample: {"macro": resample.macro(drawn_from=counts).f1}, seed=0
+    )["macro"]
+    interval = percentile_interval(resampled)
+    assert interval.low < estimate < interval.high
+    assert resampled.mean() == pytest.approx(estimate, abs=0.01)
+
+
+def test_twenty_thousand_rows_of_two_hundred_labels_take_seconds():
+    rng = np.random.default_rng(0)
+    truth = rng.random((20_000, 200)) < 0.01
+    predicted = truth ^ (rng.random(truth.shape) < 0.002)
+    start = time.process_time()
+    resampled_counts(truth, predicted, everything, seed=0)
+    assert time.process_time() - start < 10

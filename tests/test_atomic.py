@@ -1,0 +1,39 @@
+import pytest
+
+from fenlei.atomic import atomic_file, atomic_folder, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old\n")
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_written_file_is_readable_by_others_as_usual(tmp_path):
+    write_text(tmp_path / "ours.txt", "1")
+    (tmp_path / "plain.txt").write_text("1")
+    assert (tmp_path / "ours.txt").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    target = tmp_path / "bundle"
+    with atomic_folder(target) as folder:
+        (folder / "one").write_text("1")
+    with pytest.raises(RuntimeError), atomic_folder(target) as folder:
+        (folder / "two").write_text("2")
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["one"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    target = tmp_path / "中文 路径"
+    for name in ("one", "two"):
+        with atomic_folder(target) as folder:
+            (folder / name).write_text(name)
+    assert [path.name for path in target.iterdir()] == ["two"]
+    assert list(tmp_path.iterdir()) == [target]

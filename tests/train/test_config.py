@@ -1,0 +1,40 @@
+import pytest
+
+from fenlei.errors import SettingsError
+from fenlei.train.config import TrainSettings
+
+
+def test_all_conflicts_are_raised_together():
+    with pytest.raises(SettingsError) as caught:
+        TrainSettings(
+            epochs=0,
+            batch_size=0,
+            learning_rate=-1.0,
+            weight_decay=-0.1,
+            warmup=1.0,
+            seed=-1,
+            task="both",
+            truncation="tail",
+        )
+    assert str(caught.value).splitlines() == [
+        "--batch-size is 0; it must be 1 or more",
+        "--epochs is 0; it must be 1 or more",
+        "--learning-rate is -1.0; it must be above 0",
+        "--weight-decay is -0.1; it must be 0 or more",
+        "--warmup is 1.0; it is a share of the updates, from 0 to below 1",
+        "--seed is -1; it must be 0 or more",
+        "--task is 'both'; accepted are multilabel, multiclass",
+        "--truncation is 'tail'; accepted are head, head+tail",
+    ]
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(60, 20), (1_600, 18), (12_000, 6)])
+def test_small_tables_are_passed_over_more_often(rows, epochs):
+    assert TrainSettings().planned_epochs(rows) == epochs
+    assert TrainSettings(epochs=3).planned_epochs(rows) == 3
+
+
+def test_wider_encoders_learn_at_a_lower_rate():
+    assert TrainSettings().encoder_rate(768) == pytest.approx(3e-5)
+    assert TrainSettings().encoder_rate(384) == pytest.approx(1.2e-4)
+    assert TrainSettings(learning_rate=1e-3).encoder_rate(768) == 1e-3
