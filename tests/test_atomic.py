@@ -37,3 +37,13 @@ def test_a_folder_is_replaced_whole(tmp_path):
             (folder / name).write_text(name)
     assert [path.name for path in target.iterdir()] == ["two"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_and_its_files_are_readable_by_others_as_usual(tmp_path):
+    with atomic_folder(tmp_path / "bundle") as folder:
+        (folder / "private").write_text("1")
+        (folder / "private").chmod(0o600)
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "file").write_text("1")
+    assert (tmp_path / "bundle").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "bundle" / "private").stat().st_mode == (tmp_path / "plain" / "file").stat().st_mode

@@ -50,7 +50,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
     try:
         yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
+        # mkdtemp and some writers make private files; a result is as readable as any other new one.
+        for made in (temporary, *temporary.rglob("*")):
+            os.chmod(made, (0o777 if made.is_dir() else 0o666) & ~_umask())
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.old.", dir=path.parent))
             os.replace(path, old / "replaced")

@@ -89,6 +89,8 @@ class Classifier:
         runtime: Runtime | None = None,
         journal: Journal | None = None,
         record: dict[str, Any] | None = None,
+        checkpoint_folder: Path | None = None,
+        resume: bool = False,
         **more: Any,
     ) -> "Classifier":
         """Train a classifier on `examples`.
@@ -101,6 +103,8 @@ class Classifier:
             runtime: where to compute; None: settled from the machine.
             journal: where progress goes; None: nowhere.
             record: what else the bundle should remember of the data.
+            checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
+            resume: go on from the newest checkpoint there.
             more: fields of `TrainSettings`.
 
         Raises:
@@ -114,7 +118,15 @@ class Classifier:
             train_rows, dev_rows = parts["train"], parts["dev"]
         else:
             dev_rows = tuple(dev)
-        trained = train(train_rows, dev_rows, settings=settings, runtime=runtime, journal=journal or Journal())
+        trained = train(
+            train_rows,
+            dev_rows,
+            settings=settings,
+            runtime=runtime,
+            journal=journal or Journal(),
+            checkpoint_folder=checkpoint_folder,
+            resume=resume,
+        )
         seen = {"train": fingerprints(train_rows), "dev": fingerprints(dev_rows)}
         return cls(_bundle_of(trained, seen, record or {}), runtime)
 

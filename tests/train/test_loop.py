@@ -12,6 +12,7 @@ from fenlei.model.classifier import EncoderClassifier, FreshWeights, predict_log
 from fenlei.model.losses import zlpr
 from fenlei.runtime import Runtime
 from fenlei.text.tokens import TokenTable
+from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Part, fit
@@ -54,7 +55,7 @@ def exact_match(logits, truth):
     return DevScore(float(((logits > 0) == truth).all(1).mean()), "exact", not (logits > 0).any())
 
 
-def run(model=None, *, journal=None, judge=exact_match, **settings):
+def run(model=None, *, journal=None, judge=exact_match, checkpoints=None, resume=False, **settings):
     model = model or classifier()
     settings = TrainSettings(**{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3} | settings)
     fitted = fit(
@@ -67,6 +68,8 @@ def run(model=None, *, journal=None, judge=exact_match, **settings):
         settings=settings,
         runtime=RUNTIME,
         journal=journal or Journal(),
+        checkpoints=checkpoints or Checkpoints(None, {}),
+        resume=resume,
     )
     return model, fitted
 

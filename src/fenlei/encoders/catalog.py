@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fenlei.atomic import atomic_folder
 from fenlei.errors import EncoderError
 from fenlei.runtime import cache_folder
 
@@ -66,6 +65,8 @@ def open_encoder(source: str) -> EncoderSource:
 
 def _converted(path: Path) -> Path:
     """The Hugging Face directory made from a TensorFlow checkpoint, made once and kept in the cache."""
+    from filelock import FileLock
+
     from fenlei.encoders import convert
 
     folder = path if path.is_dir() else path.parent
@@ -75,10 +76,10 @@ def _converted(path: Path) -> Path:
             # Size and time tell a changed checkpoint; reading 400 MB again for a hash would not be cheaper than converting.
             digest.update(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}".encode())
     target = cache_folder() / f"tensorflow-{digest.hexdigest()}"
-    if not target.exists():
-        with atomic_folder(target) as temporary:
-            temporary.rmdir()
-            convert.convert(path, temporary)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            convert.convert(path, target)
     return target
 
 

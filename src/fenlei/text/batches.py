@@ -41,16 +41,16 @@ def pack(table: TokenTable, rows: NDArray[np.int64]) -> PackedBatch:
 
 
 def training_batches(
-    table: TokenTable, *, batch_size: int, max_tokens: int, seed: int, epoch: int
+    table: TokenTable, *, batch_size: int, max_tokens: int, seed: int, epoch: int, skip: int = 0
 ) -> Iterator[list[PackedBatch]]:
-    """Each row once, in an order that depends on `seed` and `epoch` alone.
+    """Each row once, in an order that depends on `seed` and `epoch` alone, without the first `skip` updates.
 
     Yields:
         The packed batches of one update: together `batch_size` texts (fewer in the last update),
         each of at most `max_tokens` tokens, or of one text if that alone is longer.
     """
     order = np.random.default_rng([seed, epoch]).permutation(len(table))
-    for start in range(0, len(order), batch_size):
+    for start in range(skip * batch_size, len(order), batch_size):
         rows = order[start : start + batch_size]
         rows = rows[np.argsort(table.lengths[rows], kind="stable")]
         yield [pack(table, part) for part in _within_budget(table.lengths, rows, max_tokens)]

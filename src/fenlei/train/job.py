@@ -1,16 +1,19 @@
 """The whole training job: labelled examples and an encoder -> a classifier with its decision and its baseline."""
 
-import math
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fenlei.encoders.catalog import EncoderSource, open_encoder
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
 from fenlei.errors import DataError, SettingsError
-from fenlei.judge.decision import DEFAULT_THRESHOLD, Decision, fit_global_threshold
+from fenlei.judge.decision import Decision, fit_decision
 from fenlei.judge.metrics import Counts
 from fenlei.judge.scores import scores_from_logits
 from fenlei.model.classifier import EncoderClassifier, new_classifier, set_output_bias
@@ -20,6 +23,7 @@ from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.tokens import TextEncoder
+from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Fitted, Part, fit
@@ -61,12 +65,23 @@ def train(
     settings: TrainSettings,
     runtime: Runtime,
     journal: Journal,
+    checkpoint_folder: Path | None = None,
+    resume: bool = False,
 ) -> Trained:
     """Train a classifier on `train_rows`; choose its epoch and fit its decision on `dev_rows`.
 
+    Args:
+        train_rows: the rows to learn from.
+        dev_rows: rows that are not among them.
+        settings: of the run.
+        runtime: where to compute.
+        journal: told what happens.
+        checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
+        resume: go on from the newest checkpoint there.
+
     Raises:
         DataError: a part is empty, or has labels that do not fit the task.
-        SettingsError: the loss does not fit the task.
+        SettingsError: the loss does not fit the task, or the run cannot be resumed exactly.
         EncoderError: the encoder cannot be used.
     """
     for name, rows in (("training", train_rows), ("dev", dev_rows)):
@@ -115,21 +130,37 @@ def train(
     journal.record("start", **facts, settings=settings.to_dict())
     _say_what_was_settled(journal, source, classifier, fresh.identity_pooler, facts)
 
+    train_part, dev_part = Part(train_table, train_truth), Part(dev_table, dev_truth)
+    circumstances = {
+        "settings": settings.to_dict(),
+        "labels": list(labels.names),
+        "data": _digest(part for p in (train_part, dev_part) for part in (p.table.ids, p.table.offsets, p.truth)),
+        "encoder": _digest(weight.numpy(force=True) for weight in classifier.state_dict().values()),
+        "device": runtime.device,
+        "precision": runtime.precision,
+        "threads": runtime.threads,
+        "torch": torch.__version__,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+    checkpoints = Checkpoints(checkpoint_folder, circumstances)
     fitted = fit(
         classifier,
         fresh,
-        Part(train_table, train_truth),
-        Part(dev_table, dev_truth),
+        train_part,
+        dev_part,
         loss=LOSSES[task][loss_name],
         judge=lambda logits, truth: _judge(logits, truth, task),
         settings=settings,
         runtime=runtime,
         journal=journal,
+        checkpoints=checkpoints,
+        resume=resume,
     )
-    decision = _fit_decision(scores_from_logits(fitted.dev_logits, task), dev_truth, task)
+    decision = fit_decision(scores_from_logits(fitted.dev_logits, task), dev_truth, task)
     baseline = LinearModel.fit([text_encoder.kept_text(row.text) for row in train_rows], train_truth, task)
     facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
     journal.record("end", **facts)
+    checkpoints.clear()
     return Trained(
         task, labels, source, tokenizer, text_encoder, classifier, decision, baseline, settings, facts
     )
@@ -141,15 +172,18 @@ def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) ->
     At a fixed threshold an epoch could win only because its scores happen to sit well around it.
     """
     scores = scores_from_logits(logits, task)
-    counts = Counts.of(truth, _fit_decision(scores, truth, task).apply(scores))
+    counts = Counts.of(truth, fit_decision(scores, truth, task).apply(scores))
     if task == "multiclass":
         return DevScore(float(counts.subset_accuracy()), "accuracy", False)
-    return DevScore(float(counts.micro().f1), "micro-F1", not (scores >= DEFAULT_THRESHOLD).any())
+    return DevScore(float(counts.micro().f1), "micro-F1", not Decision.default(task).apply(scores).any())
 
 
-def _fit_decision(scores: NDArray[np.float64], truth: NDArray[np.uint8], task: Task) -> Decision:
-    thresholds = fit_global_threshold(scores, truth) if task == "multilabel" else None
-    return Decision(task=task, thresholds=thresholds)
+def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+    """One number for the content of many arrays."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _log_odds(truth: NDArray[np.uint8]) -> NDArray[np.float64]:

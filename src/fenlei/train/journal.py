@@ -37,7 +37,7 @@ class Journal:
         )
         self._task: TaskID | None = None
         self._label = ""
-        self._total = self._done = 0
+        self._total = self._done = self._before = 0
         self._started = self._last_shown = time.monotonic()
 
     def __enter__(self) -> "Journal":
@@ -67,20 +67,25 @@ class Journal:
 
     def begin(self, label: str, total: int) -> None:
         """Start measuring a piece of work of `total` texts."""
-        self._label, self._total, self._done = label, total, 0
+        self._label, self._total, self._done, self._before = label, total, 0, 0
         self._started = self._last_shown = time.monotonic()
         if self._live:
             if self._task is not None:
                 self._live.remove_task(self._task)
             self._task = self._live.add_task(label, total=total, note="")
 
-    def advance(self, texts: int, note: str = "") -> None:
-        """`texts` more are done; shows texts per second, time left, and `note`."""
+    def advance(self, texts: int, *, resumed: bool = False) -> None:
+        """`texts` more are done; shows texts per second and the time left.
+
+        `resumed`: they were done by an earlier process and say nothing about the speed.
+        """
         self._done += texts
+        if resumed:
+            self._before += texts
+            return
         now = time.monotonic()
-        speed = self._done / max(now - self._started, 1e-9)
-        left = _clock((self._total - self._done) / speed)
-        status = f"{self._done:,}/{self._total:,}  {speed:,.0f} texts/s  {left} left  {note}"
+        left = _clock((self._total - self._done) / self._speed(now))
+        status = f"{self._done:,}/{self._total:,}  {self._speed(now):,.0f} texts/s  {left} left"
         if self._live and self._task is not None:
             self._live.update(self._task, completed=self._done, note=status)
         elif now - self._last_shown >= _QUIET_SECONDS:
@@ -88,11 +93,14 @@ class Journal:
             self.say(f"{self._label}: {status}")
 
     def end(self) -> float:
-        """The piece of work is done; returns its seconds and clears its line."""
+        """The piece of work is done; returns its texts per second and clears its line."""
         if self._live and self._task is not None:
             self._live.remove_task(self._task)
             self._task = None
-        return time.monotonic() - self._started
+        return self._speed(time.monotonic())
+
+    def _speed(self, now: float) -> float:
+        return max(self._done - self._before, 1e-9) / max(now - self._started, 1e-9)
 
 
 def _clock(seconds: float) -> str:

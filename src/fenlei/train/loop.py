@@ -3,6 +3,8 @@
 Shapes: B texts, C labels.
 """
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from fenlei.model.losses import Loss
 from fenlei.runtime import Runtime
 from fenlei.text.batches import training_batches
 from fenlei.text.tokens import TokenTable
+from fenlei.train.checkpoint import Checkpoints, Progress
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.optimizer import build_optimizer, set_rate
@@ -77,33 +80,52 @@ def fit(
     settings: TrainSettings,
     runtime: Runtime,
     journal: Journal,
+    checkpoints: Checkpoints,
+    resume: bool = False,
 ) -> Fitted:
     """Train `classifier` in place and leave it with the weights of the epoch that judged best on dev.
 
-    The same seed, machine and thread count give the same numbers.
+    The same seed, machine and thread count give the same numbers, also over interruptions.
+
+    Args:
+        classifier: on the runtime's device.
+        fresh: which of its weights learn at the head's rate.
+        train: the rows to learn from.
+        dev: the rows that decide which epoch is kept.
+        loss: (B, C) logits and truth -> (B,).
+        judge: (B, C) dev logits and truth -> how good they are.
+        settings: of the run.
+        runtime: where to compute.
+        journal: told what happens.
+        checkpoints: where the run's state is kept.
+        resume: go on from the newest checkpoint.
 
     Raises:
-        FenleiError: the loss is no longer a number.
+        FenleiError: the loss is no longer a number, or there is nothing to resume.
+        SettingsError: the run cannot be resumed exactly.
     """
     torch.manual_seed(settings.seed)
     optimizer = build_optimizer(classifier, fresh, settings)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     targets = torch.from_numpy(train.truth).to(runtime.device)
     epochs = settings.planned_epochs(len(train.table))
-    total = epochs * settings.updates_per_epoch(len(train.table))
-    update, seconds, best = 0, 0.0, None
-    best_weights: dict[str, torch.Tensor] = {}
+    updates_per_epoch = settings.updates_per_epoch(len(train.table))
+    progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
+    if resume:
+        journal.say(f"resumed    in epoch {progress.epoch} after {progress.updates_in_epoch} updates")
 
-    for epoch in range(1, epochs + 1):
+    while progress.epoch <= epochs and progress.epoch - progress.best_epoch <= settings.patience:
         classifier.train()
-        journal.begin(f"epoch {epoch}/{epochs}", len(train.table))
-        loss_sum = torch.zeros((), device=runtime.device)
+        started = time.monotonic()
+        journal.begin(f"epoch {progress.epoch}/{epochs}", len(train.table))
+        journal.advance(min(progress.updates_in_epoch * settings.batch_size, len(train.table)), resumed=True)
         for batches in training_batches(
             train.table,
             batch_size=settings.batch_size,
             max_tokens=settings.tokens_per_batch,
             seed=settings.seed,
-            epoch=epoch,
+            epoch=progress.epoch,
+            skip=progress.updates_in_epoch,
         ):
             texts = sum(len(batch) for batch in batches)
             for batch in batches:
@@ -111,54 +133,69 @@ def fit(
                     logits = classifier(batch)
                 batch_loss = loss(logits, targets[torch.from_numpy(batch.rows)]).sum()
                 (batch_loss / texts).backward()
-                loss_sum += batch_loss.detach()
-            set_rate(optimizer, update, total, settings.warmup)
+                progress.loss_sum += batch_loss.detach().cpu()
+            update = (progress.epoch - 1) * updates_per_epoch + progress.updates_in_epoch
+            set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
-            update += 1
+            progress.updates_in_epoch += 1
             journal.advance(texts)
-        train_loss = float(loss_sum) / len(train.table)
-        if not np.isfinite(train_loss):
+            progress.seconds, started = progress.seconds + time.monotonic() - started, time.monotonic()
+            checkpoints.save_if_due(update + 1, progress, classifier, optimizer)
+        train_loss = float(progress.loss_sum) / len(train.table)
+        if not math.isfinite(train_loss):
             raise FenleiError(
-                f"the training loss became {train_loss} in epoch {epoch}",
+                f"the training loss became {train_loss} in epoch {progress.epoch}",
                 hint="lower --learning-rate, or use --precision float32",
             )
-        epoch_seconds = journal.end()
-
+        speed = journal.end()
         journal.begin("dev", len(dev.table))
         dev_logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
-        dev_seconds = journal.end()
+        journal.end()
         dev_loss = float(loss(torch.from_numpy(dev_logits), torch.from_numpy(dev.truth)).mean())
         score = judge(dev_logits, dev.truth)
-        seconds += epoch_seconds + dev_seconds
-        speed = len(train.table) / epoch_seconds
-        journal.record(
-            "epoch",
-            epoch=epoch,
-            train_loss=train_loss,
-            dev_loss=dev_loss,
-            dev_score=score.value,
-            dev_score_name=score.name,
-            texts_per_second=round(speed, 1),
-            seconds=round(epoch_seconds + dev_seconds, 2),
-        )
-        journal.say(
-            f"epoch {epoch:2}/{epochs}  loss {train_loss:.4f}  dev loss {dev_loss:.4f}  "
-            f"dev {score.name} {score.value:.4f}  {speed:,.0f} texts/s"
-        )
-        if score.predicts_nothing:
-            journal.say(
-                "warning: the classifier predicts no label for any dev text; if this stays so, "
-                "lower --learning-rate or train longer with --epochs"
-            )
-        if best is None or score.value > best.value:
-            best, best_epoch, best_logits = score, epoch, dev_logits
-            best_weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
-        elif epoch - best_epoch >= settings.patience:
-            journal.say(f"no better dev score for {settings.patience} epochs: stopped")
-            break
+        progress.seconds += time.monotonic() - started
+        _tell(journal, progress, epochs, train_loss, dev_loss, score, speed)
+        if progress.best_score is None or score.value > progress.best_score:
+            progress.best_score, progress.best_epoch = score.value, progress.epoch
+            progress.best_logits = torch.from_numpy(dev_logits)
+            progress.best_weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
+        progress.epoch, progress.updates_in_epoch, progress.loss_sum = progress.epoch + 1, 0, torch.zeros(())
 
-    classifier.load_state_dict(best_weights)
+    ran = progress.epoch - 1
+    if ran < epochs:
+        journal.say(f"stopped    no better dev score for {settings.patience} epochs")
+    classifier.load_state_dict(progress.best_weights)
     classifier.eval()
-    return Fitted(best_epoch, epoch, best_logits, seconds)
+    return Fitted(progress.best_epoch, ran, progress.best_logits.numpy(), progress.seconds)
+
+
+def _tell(
+    journal: Journal,
+    progress: Progress,
+    epochs: int,
+    train_loss: float,
+    dev_loss: float,
+    score: DevScore,
+    speed: float,
+) -> None:
+    journal.record(
+        "epoch",
+        epoch=progress.epoch,
+        train_loss=train_loss,
+        dev_loss=dev_loss,
+        dev_score=score.value,
+        dev_score_name=score.name,
+        texts_per_second=round(speed, 1),
+        seconds=round(progress.seconds, 1),
+    )
+    journal.say(
+        f"epoch {progress.epoch:2}/{epochs}  loss {train_loss:.4f}  dev loss {dev_loss:.4f}  "
+        f"dev {score.name} {score.value:.4f}  {speed:,.0f} texts/s"
+    )
+    if score.predicts_nothing:
+        journal.say(
+            "warning: the classifier predicts no label for any dev text; if this stays so, "
+            "lower --learning-rate or train longer with --epochs"
+        )

@@ -1,0 +1,168 @@
+"""Checkpoints from which an interrupted training run goes on to the same weights, to the bit.
+
+One safetensors file holds everything that the rest of the run depends on: weights, optimizer, random
+state, place in the data order, and the best epoch so far. Its metadata holds the circumstances; a run
+under other circumstances could not be exact and is refused before it starts.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fenlei.atomic import atomic_file
+from fenlei.errors import FenleiError, SettingsError
+
+# A checkpoint is due when the time since the last is this many times what the last one cost.
+_WORK_PER_SAVING = 50
+_SHORTEST_PAUSE = 30.0
+_KEPT = 2
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch: the current one, from 1.
+        updates_in_epoch: updates done in it.
+        loss_sum: () float32, the training loss summed over the texts of the epoch so far.
+        seconds: of training before this process.
+        best_score: of the best epoch so far; None before the first evaluation.
+        best_epoch: its number; 0: none yet.
+        best_weights: its weights.
+        best_logits: (B, C) float32 on the dev part; empty before the first evaluation.
+    """
+
+    epoch: int = 1
+    updates_in_epoch: int = 0
+    loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seconds: float = 0.0
+    best_score: float | None = None
+    best_epoch: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they lie; None: none are written.
+        circumstances: all that the numbers of the run depend on, as JSON; compared on resuming.
+        every: an update is followed by a checkpoint when its number is a multiple of this; None: by the clock,
+            so that saving takes less than about 2% of the time.
+    """
+
+    def __init__(self, folder: Path | None, circumstances: dict[str, Any], *, every: int | None = None) -> None:
+        self._folder = folder
+        self._circumstances: dict[str, Any] = json.loads(json.dumps(circumstances))
+        self._every = every
+        self._last, self._cost = time.monotonic(), 0.0
+
+    def save_if_due(
+        self, update: int, progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Write a checkpoint after update number `update` if it is time for one, and delete older ones."""
+        if self._folder is None or not self._is_due(update):
+            return
+        started = time.monotonic()
+        path = self._folder / f"checkpoint-{update:08}.safetensors"
+        facts = {
+            name: getattr(progress, name)
+            for name in ("epoch", "updates_in_epoch", "seconds", "best_score", "best_epoch")
+        }
+        metadata = {"circumstances": json.dumps(self._circumstances), "progress": json.dumps(facts)}
+        with atomic_file(path) as temporary:
+            save_file(_tensors(progress, network, optimizer), temporary, metadata=metadata)
+        for old in self._all()[:-_KEPT]:
+            old.unlink()
+        self._last, self._cost = time.monotonic(), time.monotonic() - started
+
+    def restore(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+        """Put the newest checkpoint into `network`, `optimizer` and PyTorch's random state; returns how far it had come.
+
+        Raises:
+            FenleiError: there is no checkpoint, or the newest is damaged.
+            SettingsError: the circumstances are not those of the checkpoint; says which.
+        """
+        found = self._all()
+        if not found:
+            raise FenleiError(
+                f"there is no checkpoint to resume from in {self._folder}",
+                hint="leave out --resume to start from the beginning",
+            )
+        try:
+            with safe_open(found[-1], framework="pt") as file:
+                metadata = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise FenleiError(
+                f"{found[-1]} is damaged: {error}", hint="delete it: the one before will be used"
+            ) from error
+        self._require_same(json.loads(metadata["circumstances"]))
+        network.load_state_dict(_under("network.", tensors))
+        optimizer_state = optimizer.state_dict()
+        optimizer_state["state"] = {}
+        for name, tensor in _under("optimizer.", tensors).items():
+            index, key = name.split(".")
+            optimizer_state["state"].setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict(optimizer_state)
+        torch.set_rng_state(tensors["random_state"])
+        return Progress(
+            loss_sum=tensors["loss_sum"],
+            best_weights=_under("best.", tensors),
+            best_logits=tensors["best_logits"],
+            **json.loads(metadata["progress"]),
+        )
+
+    def clear(self) -> None:
+        """Delete them all: the run is done."""
+        for path in self._all():
+            path.unlink()
+
+    def _all(self) -> list[Path]:
+        return sorted(self._folder.glob("checkpoint-*.safetensors")) if self._folder else []
+
+    def _is_due(self, update: int) -> bool:
+        if self._every is not None:
+            return update % self._every == 0
+        return time.monotonic() - self._last >= max(_SHORTEST_PAUSE, _WORK_PER_SAVING * self._cost)
+
+    def _require_same(self, stored: dict[str, Any]) -> None:
+        names = sorted(stored.keys() | self._circumstances.keys())
+        differing = [
+            f"{name} was {stored.get(name)!r} and is now {self._circumstances.get(name)!r}"
+            for name in names
+            if stored.get(name) != self._circumstances.get(name)
+        ]
+        if differing:
+            raise SettingsError(
+                "this run cannot be resumed exactly: " + "; ".join(differing),
+                hint="give the same data, settings and thread count again, or start anew without --resume",
+            )
+
+
+def _tensors(
+    progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {
+        # Tied weights would be refused as shared memory, so each entry is its own copy.
+        **{f"network.{name}": weight.detach().clone() for name, weight in network.state_dict().items()},
+        **{f"best.{name}": weight for name, weight in progress.best_weights.items()},
+        **{f"optimizer.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()},
+        "random_state": torch.get_rng_state(),
+        "loss_sum": progress.loss_sum,
+        "best_logits": progress.best_logits,
+    }
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

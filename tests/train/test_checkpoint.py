@@ -1,0 +1,119 @@
+"""A run that is interrupted at any update and resumed ends with the same weights, to the bit."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fenlei.errors import FenleiError, SettingsError
+from fenlei.train.checkpoint import Checkpoints
+from fenlei.train.journal import Journal
+
+# Importlib mode has no package of tests: the loop's test module lends its tiny run.
+spec = importlib.util.spec_from_file_location("loop_tests", Path(__file__).with_name("test_loop.py"))
+loop_tests = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(loop_tests)
+run = loop_tests.run
+
+FACTS = {"threads": 1, "settings": {"seed": 42}}
+
+
+class Killed(BaseException):
+    """What `kill -9` is to a process."""
+
+
+class DeadlyJournal(Journal):
+    """Ends the run after so many updates."""
+
+    def __init__(self, updates):
+        super().__init__()
+        self.left = updates
+
+    def advance(self, texts, *, resumed=False):
+        super().advance(texts, resumed=resumed)
+        if texts == 8 and not resumed:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return run(epochs=2)
+
+
+def interrupted(folder, updates, every=5):
+    with pytest.raises(Killed):
+        run(epochs=2, journal=DeadlyJournal(updates), checkpoints=Checkpoints(folder, FACTS, every=every))
+
+
+def resumed(folder, facts=FACTS):
+    # Another seed state than at the start, which the checkpoint must overcome.
+    torch.manual_seed(1234)
+    return run(epochs=2, checkpoints=Checkpoints(folder, facts, every=5), resume=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(5, 23), st.integers(1, 5))
+def test_a_resumed_run_ends_with_the_same_weights(uninterrupted, tmp_path_factory, updates, every):
+    folder = tmp_path_factory.mktemp("run")
+    interrupted(folder, updates, every)
+    model, fitted = resumed(folder)
+    expected_model, expected = uninterrupted
+    assert (fitted.best_epoch, fitted.epochs) == (expected.best_epoch, expected.epochs)
+    assert (fitted.dev_logits == expected.dev_logits).all()
+    for (name, a), b in zip(model.state_dict().items(), expected_model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_only_the_newest_are_kept_and_clear_removes_them(tmp_path):
+    interrupted(tmp_path, 22)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "checkpoint-00000015.safetensors",
+        "checkpoint-00000020.safetensors",
+    ]
+    Checkpoints(tmp_path, FACTS).clear()
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_circumstances_are_refused_and_named(tmp_path):
+    interrupted(tmp_path, 12)
+    with pytest.raises(SettingsError, match="cannot be resumed exactly: threads was 1 and is now 2"):
+        resumed(tmp_path, FACTS | {"threads": 2})
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
+    with pytest.raises(FenleiError, match="there is no checkpoint to resume from in"):
+        resumed(tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_serves(tmp_path, uninterrupted):
+    interrupted(tmp_path, 22)
+    newest = max(tmp_path.iterdir())
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(FenleiError, match="checkpoint-00000020.safetensors is damaged") as caught:
+        resumed(tmp_path)
+    assert "the one before will be used" in caught.value.hint
+    newest.unlink()
+    model, _ = resumed(tmp_path)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), uninterrupted[0].state_dict().values(), strict=True)
+    )
+
+
+def test_by_default_the_clock_decides_so_that_saving_stays_cheap(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("fenlei.train.checkpoint.time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path, FACTS)
+    assert not checkpoints._is_due(1)
+    now[0] = 31.0
+    assert checkpoints._is_due(2)
+    checkpoints._last, checkpoints._cost = 31.0, 2.0
+    now[0] = 31.0 + 99.0
+    assert not checkpoints._is_due(3)
+    now[0] = 31.0 + 100.0
+    assert checkpoints._is_due(4)
