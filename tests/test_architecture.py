@@ -14,7 +14,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "fenlei"
 
 # In the order the data passes them; each may import from itself and from those above.
-STAGES = ["errors", "atomic", "runtime", "text", "encoders", "model", "judge", "train", "bundle", "predict", "cli"]
+STAGES = [
+    "errors",
+    "atomic",
+    "runtime",
+    "text",
+    "encoders",
+    "model",
+    "judge",
+    "train",
+    "bundle",
+    "predict",
+    "cli",
+]
 
 # Files longer than this need a reason here.
 LONGEST = 300
@@ -48,7 +60,9 @@ def imported_stages(path):
         yield from (stage_of(name) for name in names if name.startswith("fenlei."))
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if path.parent != SOURCE or path.stem != "__init__"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if path.parent != SOURCE or path.stem != "__init__"], ids=name_of
+)
 def test_imports_go_one_way(path):
     own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
     allowed = STAGES[: STAGES.index(own) + 1]

@@ -1,8 +1,8 @@
 """fenlei (分类): a pretrained encoder and a table of labelled texts become a classifier you can trust.
 
-    from fenlei import Classifier, read_examples
-    classifier = Classifier.train(read_examples("news.csv").examples, encoder="starter")
-    classifier.save("runs/news")
+from fenlei import Classifier, read_examples
+classifier = Classifier.train(read_examples("news.csv").examples, encoder="starter")
+classifier.save("runs/news")
 """
 
 from importlib import import_module
@@ -42,7 +42,26 @@ _HOMES = {
     "split_examples": "fenlei.text.split",
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]
+__all__ = [
+    "BundleError",
+    "Classifier",
+    "DataError",
+    "EncoderError",
+    "Evaluation",
+    "Example",
+    "FenleiError",
+    "Journal",
+    "Prediction",
+    "ReadOptions",
+    "Report",
+    "Runtime",
+    "SettingsError",
+    "TrainSettings",
+    "__version__",
+    "open_runtime",
+    "read_examples",
+    "split_examples",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
-    """Write `text` to `path` atomically, with `\\n` line ends on every system."""
+    """Write `text` to `path` atomically, its line ends left as they are."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding=encoding, newline="")
 

@@ -27,7 +27,8 @@ from fenlei.atomic import atomic_folder
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer, save_tokenizer
 from fenlei.errors import BundleError, FenleiError
 from fenlei.judge.decision import Decision
-from fenlei.model.classifier import EncoderClassifier, load_classifier
+from fenlei.model.build import load_classifier, save_classifier
+from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
 from fenlei.text.example import Example, text_fingerprint
 from fenlei.text.labels import LabelSet, Task
@@ -70,9 +71,7 @@ class Bundle:
 
     def text_encoder(self) -> TextEncoder:
         """The tokenizer with the length limit of training."""
-        return TextEncoder(
-            self.tokenizer.tokenizer, max_tokens=self.max_tokens, truncation=cast(Any, self.truncation)
-        )
+        return TextEncoder(self.tokenizer.tokenizer, max_tokens=self.max_tokens, truncation=cast(Any, self.truncation))
 
     def write(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the bundle to `folder`, whole or not at all.
@@ -84,7 +83,7 @@ class Bundle:
         from safetensors.numpy import save_file
 
         with atomic_folder(folder) as temporary:
-            self.classifier.network.save_pretrained(temporary)
+            save_classifier(self.classifier, temporary)
             save_tokenizer(self.tokenizer, temporary, max_tokens=self.max_tokens)
             self.baseline.save(temporary / _BASELINE)
             save_file({part: _to_bytes(prints) for part, prints in self.seen.items()}, temporary / _SEEN)

@@ -70,7 +70,12 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, device: str | None = None, precision: str | None = None, threads: int | None = None
+        cls,
+        folder: str | Path,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        threads: int | None = None,
     ) -> "Classifier":
         """Load the bundle in `folder`; the other arguments as in `fenlei.runtime.open_runtime`.
 
@@ -201,7 +206,9 @@ class Classifier:
             self.decision,
             self.labels,
             baseline=Baseline(
-                name="TF-IDF + linear", predicted=self._bundle.baseline.decide(baseline_scores), scores=baseline_scores
+                name="TF-IDF + linear",
+                predicted=self._bundle.baseline.decide(baseline_scores),
+                scores=baseline_scores,
             ),
             groups=_groups(examples),
             seen=seen,

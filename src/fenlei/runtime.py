@@ -44,9 +44,7 @@ class Runtime:
         return torch.device(self.device)
 
 
-def open_runtime(
-    *, device: str | None = None, precision: str | None = None, threads: int | None = None
-) -> Runtime:
+def open_runtime(*, device: str | None = None, precision: str | None = None, threads: int | None = None) -> Runtime:
     """Settle device, precision and thread count, and set PyTorch's thread count to it.
 
     Args:

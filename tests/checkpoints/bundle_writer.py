@@ -1,4 +1,4 @@
-"""Writes tensor bundles byte by byte, for checkpoints that TensorFlow would not write; shares nothing with fenlei."""
+"""Writes tensor bundles byte by byte, also such as TensorFlow would not; shares nothing with fenlei."""
 
 import struct
 

@@ -2,9 +2,9 @@
 
     python tests/checkpoints/make.py        (TensorFlow 2.15; the tests themselves need none)
 
-The forward pass is written here from the papers and the official codes' formulas, in TensorFlow's own operations,
-and shares nothing with fenlei. Values follow from the variables' names, so that the files come out the same
-each time.
+The forward pass is written here from the papers and the official codes' formulas, in TensorFlow's own
+operations, and shares nothing with fenlei. Values follow from the variables' names, so that the files come
+out the same each time.
 """
 
 import json
@@ -26,7 +26,7 @@ v1 = tf.compat.v1
 
 
 def value(name, shape, tiny):
-    """Values drawn by the variable's name; `tiny` makes every LayerNorm input small against its epsilon's root."""
+    """Values by the variable's name; `tiny` makes LayerNorm's inputs small, so that its epsilon counts."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     drawn = random.standard_normal(shape).astype(np.float32)
     if name.endswith("gamma"):
@@ -92,7 +92,10 @@ class Model:
         return types + positions[: segments.shape[1]]
 
     def pretraining_heads(self, width):
-        self.norm(self.dense(tf.zeros([1, D]), "cls/predictions/transform/dense", width), "cls/predictions/transform/LayerNorm")
+        self.norm(
+            self.dense(tf.zeros([1, D]), "cls/predictions/transform/dense", width),
+            "cls/predictions/transform/LayerNorm",
+        )
         self.get("cls/predictions/output_bias", V)
         self.get("cls/seq_relationship/output_weights", 2, D)
         self.get("cls/seq_relationship/output_bias", 2)
@@ -211,7 +214,8 @@ def make_containers():
     """Checkpoints of no model, for the reader alone: every type, two data files, partitioned variables."""
     folder = HERE / "containers"
     folder.mkdir(exist_ok=True)
-    kinds = "float32 float64 int32 uint8 int16 int8 complex64 int64 bool bfloat16 uint16 complex128 float16 uint32 uint64 string"
+    kinds = "float16 float32 float64 bfloat16 complex64 complex128 bool string "
+    kinds += "int8 int16 int32 int64 uint8 uint16 uint32 uint64"
     with tf.Graph().as_default(), v1.Session() as session:
         for kind in kinds.split():
             initial = [["一", "two"]] if kind == "string" else tf.cast([[0, 1, 2], [3, 4, 5]], kind)
@@ -252,7 +256,13 @@ if __name__ == "__main__":
     wide = lambda *inputs: electra(*inputs, projected=False)  # noqa: E731
     make("electra_base", "electra_base", "discriminator.json", config(), wide)
     google, shipped = albert_google, {"attention_probs_dropout_prob": 0.0, "hidden_dropout_prob": 0.0}
-    make("albert_google", "albert_model.ckpt", "albert_config_small_google.json", config(**tall, **shipped), google)
+    make(
+        "albert_google",
+        "albert_model.ckpt",
+        "albert_config_small_google.json",
+        config(**tall, **shipped),
+        google,
+    )
     equal = lambda *inputs: google(*inputs, layers=2, groups=1, inner=1, width=D)  # noqa: E731
     square = config(**{**one, "embedding_size": D}, **shipped)
     make("albert_google_no_mapping", "albert_model.ckpt", "albert_config.json", square, equal)
@@ -263,5 +273,12 @@ if __name__ == "__main__":
     single = lambda *inputs: google(*inputs, layers=2, groups=1, inner=1)  # noqa: E731
     make("epsilon/bert", "bert_model.ckpt", "bert_config.json", config(), plain, tiny=True)
     make("epsilon/electra", "electra_small", "discriminator.json", small, electra, tiny=True)
-    make("epsilon/albert_google", "albert_model.ckpt", "albert_config.json", config(**one, **shipped), single, tiny=True)
+    make(
+        "epsilon/albert_google",
+        "albert_model.ckpt",
+        "albert_config.json",
+        config(**one, **shipped),
+        single,
+        tiny=True,
+    )
     make_containers()

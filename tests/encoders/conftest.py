@@ -1,4 +1,4 @@
-"""The small checkpoints of tests/checkpoints, and copies of them that lack something or hold something else."""
+"""The small checkpoints of tests/checkpoints, and copies that lack something or hold something else."""
 
 import importlib.util
 import shutil

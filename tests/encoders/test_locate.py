@@ -1,6 +1,3 @@
-import tarfile
-import zipfile
-
 import pytest
 
 from fenlei.encoders.locate import find_prefix, is_tensorflow_checkpoint, resolve_hub_cache
@@ -13,7 +10,13 @@ def refusal(path):
     return f"{caught.value} | {caught.value.hint}"
 
 
-NAMES = ("", "bert_model.ckpt", "bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.meta")
+NAMES = (
+    "",
+    "bert_model.ckpt",
+    "bert_model.ckpt.index",
+    "bert_model.ckpt.data-00000-of-00001",
+    "bert_model.ckpt.meta",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,27 +74,15 @@ def test_the_old_format(copied):
     assert "write_version=tf.train.SaverDef.V2" in refusal(folder)
 
 
-def test_archives(copied, tmp_path):
-    folder = copied("bert")
-    archive = tmp_path / "bert.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for member in folder.iterdir():
-            file.write(member, f"bert/{member.name}")
-    assert is_tensorflow_checkpoint(archive)
-    assert f"{archive} is an archive | unpack it first" in refusal(archive)
-    with tarfile.open(tmp_path / "bert.tar.gz", "w:gz") as file:
-        file.add(folder, "bert")
-    assert is_tensorflow_checkpoint(tmp_path / "bert.tar.gz")
-    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04")
-    assert not is_tensorflow_checkpoint(tmp_path / "broken.zip")
-    assert "broken.zip is a zip archive" in refusal(tmp_path / "broken.zip")
-
-
-def test_a_folder_with_only_the_archive(tmp_path):
-    (tmp_path / "chinese.zip").write_bytes(b"PK")
+def test_archives(tmp_path):
+    for name in ("bert.zip", "bert.tar.gz", "bert.7z"):
+        (tmp_path / name).write_bytes(b"PK")
+        assert is_tensorflow_checkpoint(tmp_path / name)
+        assert f"{tmp_path / name} is an archive | unpack it first" in refusal(tmp_path / name)
+        assert is_tensorflow_checkpoint(tmp_path)
     message = refusal(tmp_path)
-    assert "holds no TensorFlow checkpoint (no .index file), but the archive chinese.zip" in message
-    assert "unpack chinese.zip" in message
+    assert f"{tmp_path} holds no TensorFlow checkpoint but the archive bert.7z" in message
+    assert "unpack bert.7z and name the folder that comes out" in message
 
 
 def test_nothing_there(tmp_path):

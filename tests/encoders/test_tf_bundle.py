@@ -5,12 +5,19 @@ from fenlei.encoders.tf_bundle import open_bundle
 from fenlei.errors import EncoderError
 
 
+def read_all(prefix, variable=None):
+    bundle = open_bundle(prefix)
+    return [bundle.read(name) for name in ([variable] if variable else bundle.variables)]
+
+
+NUMBERS = ["float16", "float32", "float64", "complex64", "complex128"]
+NUMBERS += [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+
+
 def refusal(prefix, variable=None):
     """The message and hint with which the checkpoint (or one variable) is refused."""
     with pytest.raises(EncoderError) as caught:
-        bundle = open_bundle(prefix)
-        for name in [variable] if variable else bundle.variables:
-            bundle.read(name)
+        read_all(prefix, variable)
     return f"{caught.value} | {caught.value.hint}"
 
 
@@ -42,7 +49,7 @@ def crafted(tmp_path, writer):
 
 def test_every_number_type_comes_as_saved(checkpoints):
     bundle = open_bundle(checkpoints / "containers" / "types.ckpt")
-    for kind in "float32 float64 int32 uint8 int16 int8 complex64 int64 uint16 complex128 float16 uint32 uint64".split():
+    for kind in NUMBERS:
         array = bundle.read(kind)
         assert array.dtype == kind
         assert bundle.dtype(kind) == kind
@@ -76,10 +83,9 @@ def test_partitioned_variables_are_put_together(checkpoints, name):
 def test_a_missing_part_of_a_partitioned_variable(containers):
     prefix = containers / "partitioned.ckpt"
     bundle = open_bundle(prefix)
-    bundle.pieces.popitem()
-    with pytest.raises(EncoderError, match="its parts hold .* values of 1,400"):
-        for name in bundle.variables:
-            bundle.read(name)
+    del bundle.pieces[next(key for key in bundle.pieces if b"rows" in key)]
+    with pytest.raises(EncoderError, match=r"its parts hold \d+ values of 1,400"):
+        bundle.read("rows")
 
 
 def test_a_part_of_another_shape(containers):
@@ -108,7 +114,7 @@ def test_neither_graph_nor_state_file_is_needed(checkpoints):
 
 
 def test_bytes_after_the_last_tensor_are_harmless(bert):
-    with open(f"{bert}.data-00000-of-00001", "ab") as file:
+    with bert.with_name(f"{bert.name}.data-00000-of-00001").open("ab") as file:
         file.write(b"padding")
     assert open_bundle(bert).read("bert/pooler/dense/bias").shape == (16,)
 
@@ -120,7 +126,10 @@ def test_bytes_after_the_last_tensor_are_harmless(bert):
     ("content", "what"),
     [
         (b"", "is empty | download it again"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n", "a Git-LFS pointer, not the file"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 8\n",
+            "a Git-LFS pointer, not the file",
+        ),
         (b"\n<!DOCTYPE html><html><body>404</body></html>" * 9, "is a web page"),
         (b"PK\x03\x04" + bytes(90), "is a zip archive | unpack it first"),
         (b"\x1f\x8b\x08" + bytes(90), "is a gzip archive"),
@@ -226,9 +235,7 @@ def test_the_crafted_checkpoint_itself_is_read(crafted):
 
 def test_headers(crafted, writer):
     assert "(header) is damaged: it names -1 data files" in refusal(crafted(header=writer.header(shards=-1)))
-    assert "asks for reader version 2; fenlei reads version 1" in refusal(
-        crafted(header=writer.header(min_consumer=2))
-    )
+    assert "asks for reader version 2; fenlei reads version 1" in refusal(crafted(header=writer.header(min_consumer=2)))
     assert "wire type 7 does not exist" in refusal(crafted(header=b"\x0f"))
     assert "field 1 is no number" in refusal(crafted(header=writer.message(1, b"x")))
     assert "field 3 is no message" in refusal(crafted(header=writer.number(1, 1) + writer.number(3, 1)))
@@ -259,7 +266,9 @@ def test_entries(crafted, writer):
 
 
 def test_names_out_of_order(crafted, writer):
-    assert "its names are not in order" in refusal(crafted(extra=[(b"a", writer.entry(dtype=1, shape=(), size=4, crc=b"0000"))]))
+    assert "its names are not in order" in refusal(
+        crafted(extra=[(b"a", writer.entry(dtype=1, shape=(), size=4, crc=b"0000"))])
+    )
 
 
 def test_damaged_blocks(tmp_path, writer):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -23,9 +24,7 @@ def recognised(checkpoints):
 
 
 def made(recognised, given, *, heads=None, layers=None):
-    return make_config(
-        recognised, given, "bert_config.json", num_attention_heads=heads, num_hidden_layers=layers
-    )
+    return make_config(recognised, given, "bert_config.json", num_attention_heads=heads, num_hidden_layers=layers)
 
 
 def refusal(*arguments, error=FenleiError, **options):
@@ -61,7 +60,14 @@ def test_groups_are_counted_and_embeddings_folded(recognised):
 
 @pytest.mark.parametrize(
     "key",
-    ["vocab_size", "type_vocab_size", "max_position_embeddings", "intermediate_size", "embedding_size", "num_hidden_layers"],
+    [
+        "vocab_size",
+        "type_vocab_size",
+        "max_position_embeddings",
+        "intermediate_size",
+        "embedding_size",
+        "num_hidden_layers",
+    ],
 )
 def test_what_the_weights_show_is_read_from_them(recognised, key):
     found, given = recognised("electra")
@@ -172,13 +178,10 @@ def test_dropout_that_cannot_be(recognised, rate):
 
 def test_depths_at_which_transformers_groups_otherwise(recognised):
     found, given = recognised("albert_google")
-    found.numbers  # two groups of two
     assert "1 layers cannot be spread over 2 groups" in refusal(found, given, layers=1)
 
 
 def test_rounding_of_groups(recognised):
-    import dataclasses
-
     found, given = recognised("albert_google")
     found = dataclasses.replace(found, numbers=(14, 1))
     assert "transformers cannot spread 18 layers over 14 groups as TensorFlow did" in refusal(found, given, layers=18)
@@ -188,7 +191,7 @@ def test_rounding_of_groups(recognised):
 
 
 def test_any_name_but_the_generators(copied, recognised):
-    found, given = recognised("electra")
+    found, _ = recognised("electra")
     folder = copied("electra")
     assert find_config(folder, found).name == "small_discriminator_config.json"
     (folder / "small_discriminator_config.json").rename(folder / "whatever.json")

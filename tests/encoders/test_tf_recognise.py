@@ -121,9 +121,7 @@ def test_a_model_with_relative_positions(shapes):
 
 
 def test_a_missing_layer(shapes):
-    variables = {
-        name.replace("layer_1/", "layer_200/"): shape for name, shape in shapes("epsilon/bert").items()
-    }
+    variables = {name.replace("layer_1/", "layer_200/"): shape for name, shape in shapes("epsilon/bert").items()}
     assert "layers are missing; there are 0, 200" in refusal(variables)
 
 

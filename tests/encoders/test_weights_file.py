@@ -22,19 +22,3 @@ def test_safetensors_own_reader_gives_the_same(tmp_path):
     for name, array in arrays.items():
         assert loaded[name].dtype == array.dtype
         np.testing.assert_array_equal(loaded[name], array)
-
-
-def test_one_tensor_at_a_time(tmp_path):
-    alive = []
-
-    def load():
-        assert not alive
-        alive.append(True)
-        return np.zeros(3, dtype=np.float32)
-
-    class Values(np.ndarray):
-        def __del__(self):
-            alive.clear()
-
-    pending = {name: PendingTensor("F32", (3,), lambda: load().view(Values)) for name in "abc"}
-    write_weights(tmp_path / "model.safetensors", pending)

@@ -69,10 +69,7 @@ def test_size_of_the_blocks_changes_nothing(tables, monkeypatch):
 def test_one_seed_pairs_two_systems(tables):
     truth, scores, predicted = tables
     worse = (scores > 0.7).astype(np.uint8)
-    figures = [
-        resampled_counts(truth, system, everything, seed=0)["micro"]
-        for system in (predicted, worse, predicted)
-    ]
+    figures = [resampled_counts(truth, system, everything, seed=0)["micro"] for system in (predicted, worse, predicted)]
     assert (figures[0] == figures[2]).all()
     paired = percentile_interval(figures[0] - figures[1])
     unpaired = resampled_counts(truth, worse, everything, seed=1)["micro"]

@@ -27,9 +27,7 @@ def test_multilabel_errors_come_most_confident_first():
 
 def test_multiclass_confidence_is_the_lead_over_the_true_label():
     scores = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25]])
-    errors = error_rows(
-        ["a", "b"], ["", ""], np.eye(3)[[2, 1]], scores, Decision.default("multiclass"), LABELS
-    )
+    errors = error_rows(["a", "b"], ["", ""], np.eye(3)[[2, 1]], scores, Decision.default("multiclass"), LABELS)
     assert [row.confidence for row in errors] == pytest.approx([0.6, 0.05])
     assert errors[0].missed == (("科技", 0.1),)
 

@@ -41,9 +41,7 @@ def test_degenerate_tables_equal_scikit_learn(name):
     truth, predicted = (table.astype(np.uint8) for table in DEGENERATE[name])
     counts = Counts.of(truth, predicted)
     for average in ("micro", "macro", "weighted", "samples"):
-        expected = reference.precision_recall_fscore_support(
-            truth, predicted, average=average, zero_division=0
-        )
+        expected = reference.precision_recall_fscore_support(truth, predicted, average=average, zero_division=0)
         ours = getattr(counts, average)()
         assert (ours.precision, ours.recall, ours.f1) == pytest.approx(expected[:3])
     assert counts.subset_accuracy() == reference.accuracy_score(truth, predicted)
@@ -65,9 +63,7 @@ def test_multiclass_accuracy_is_micro_f1():
     assert counts.subset_accuracy() == pytest.approx(reference.accuracy_score(truth, predicted))
     assert counts.micro().f1 == pytest.approx(counts.subset_accuracy())
     for average in ("macro", "weighted"):
-        expected = reference.f1_score(
-            truth, predicted, average=average, labels=list(range(5)), zero_division=0
-        )
+        expected = reference.f1_score(truth, predicted, average=average, labels=list(range(5)), zero_division=0)
         assert getattr(counts, average)().f1 == pytest.approx(expected)
 
 
@@ -83,9 +79,7 @@ def test_size_of_the_blocks_changes_nothing(monkeypatch):
 
 
 def test_tables_of_different_shape_are_refused():
-    with pytest.raises(
-        ValueError, match=r"truth \(3, 2\) and predictions \(3, 4\) must both be \(rows, labels\)"
-    ):
+    with pytest.raises(ValueError, match=r"truth \(3, 2\) and predictions \(3, 4\) must both be \(rows, labels\)"):
         Counts.of(np.zeros((3, 2)), np.zeros((3, 4)))
 
 
@@ -111,8 +105,7 @@ def test_average_precision_equals_scikit_learn(scale):
     weights[0] = 1
     for r, ours in enumerate(average_precision(truth, scores, weights)):
         expected = [
-            reference.average_precision_score(truth[:, i], scores[:, i], sample_weight=weights[:, r])
-            for i in range(12)
+            reference.average_precision_score(truth[:, i], scores[:, i], sample_weight=weights[:, r]) for i in range(12)
         ]
         assert ours == pytest.approx(expected)
 

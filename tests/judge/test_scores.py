@@ -31,8 +31,6 @@ def test_no_rows_give_no_scores():
 def test_logits_that_are_no_numbers_are_refused(bad):
     logits = np.zeros((3, 2), dtype=np.float32)
     logits[1, 0] = bad
-    with pytest.raises(
-        DataError, match=r"1 of 3 texts are not finite numbers; the first is text 1"
-    ) as caught:
+    with pytest.raises(DataError, match=r"1 of 3 texts are not finite numbers; the first is text 1") as caught:
         scores_from_logits(logits, "multilabel")
     assert "diverged" in caught.value.hint

@@ -42,9 +42,7 @@ def test_every_definition_is_scikit_learns(tables):
     truth, predicted = tables
     counts = Counts.of(truth, predicted)
     for average in (None, "micro", "macro", "weighted", "samples"):
-        expected = reference.precision_recall_fscore_support(
-            truth, predicted, average=average, zero_division=0
-        )
+        expected = reference.precision_recall_fscore_support(truth, predicted, average=average, zero_division=0)
         ours = getattr(counts, average or "per_label")()
         for mine, theirs in zip((ours.precision, ours.recall, ours.f1), expected[:3], strict=True):
             assert mine == pytest.approx(theirs)

@@ -139,9 +139,7 @@ def test_published_figure_on_long_news():
     labels = (data / "labels.txt").read_text(encoding="utf-8").split()
     parts = []
     for part in ("train", "test"):
-        rows = [
-            json.loads(line) for line in (data / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
+        rows = [json.loads(line) for line in (data / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()]
         truth = np.eye(len(labels))[[labels.index(row["labels"][0]) for row in rows]]
         parts.append(([row["text"][:300] for row in rows], truth))
     (texts, truth), (test_texts, test_truth) = parts

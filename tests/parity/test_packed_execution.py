@@ -72,7 +72,11 @@ def test_packed_logits_and_gradients_equal_padded_ones(model_type, lengths):
             continue
         scale = parameter.grad.abs().max().clamp_min(1.0)
         torch.testing.assert_close(
-            gradients[name] / scale, parameter.grad / scale, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
+            gradients[name] / scale,
+            parameter.grad / scale,
+            atol=1e-5,
+            rtol=1e-5,
+            msg=lambda m, n=name: f"{n}: {m}",
         )
 
 

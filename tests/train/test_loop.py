@@ -8,7 +8,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from fenlei.errors import FenleiError
-from fenlei.model.classifier import EncoderClassifier, FreshWeights, predict_logits
+from fenlei.model.build import FreshWeights
+from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import zlpr
 from fenlei.runtime import Runtime
 from fenlei.text.tokens import TokenTable
@@ -57,7 +58,9 @@ def exact_match(logits, truth):
 
 def run(model=None, *, journal=None, judge=exact_match, checkpoints=None, resume=False, **settings):
     model = model or classifier()
-    settings = TrainSettings(**{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3} | settings)
+    settings = TrainSettings(
+        **{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3} | settings
+    )
     fitted = fit(
         model,
         FreshWeights(frozenset(), False),

@@ -1,4 +1,4 @@
-"""`fenlei convert`: a TensorFlow checkpoint or PyTorch pickles -> a Hugging Face directory, and a load report."""
+"""`fenlei convert`: a TensorFlow checkpoint or PyTorch pickles -> a Hugging Face directory and a report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,10 @@ import typer
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="TensorFlow checkpoint (folder, prefix, .index or .data-… file) or folder with .bin weights.")
+        Path,
+        typer.Argument(
+            help="TensorFlow checkpoint (folder, prefix, .index or .data-… file) or folder with .bin weights."
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder for the Hugging Face directory.")],
     num_attention_heads: Annotated[
@@ -20,13 +23,11 @@ def convert(
     config: Annotated[
         Path | None, typer.Option(help="The configuration, where it does not lie beside the weights.")
     ] = None,
-    vocab: Annotated[
-        Path | None, typer.Option(help="The vocab.txt, where it does not lie beside the weights.")
-    ] = None,
+    vocab: Annotated[Path | None, typer.Option(help="The vocab.txt, where it does not lie beside the weights.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the encoder at OUT.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, every name in it.")] = False,
 ) -> None:
-    """Turn a checkpoint of the BERT era into a Hugging Face directory and say what was read and what was left out.
+    """Turn a checkpoint of the BERT era into a Hugging Face directory; say what was read and what left out.
 
     BERT and the RoBERTa and wwm kinds, ELECTRA, and both kinds of ALBERT-zh, as TensorFlow 1 saved them.
     """

@@ -25,6 +25,7 @@ def evaluate(
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
     label_separator: options.LabelSeparator = None,
     on_bad_row: options.OnBadRow = "error",
     device: options.Device = None,
@@ -43,13 +44,13 @@ def evaluate(
     classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
     reading = ReadOptions(
         encoding=encoding,
-        text_columns=tuple(text_column or ()),
-        label_columns=tuple(label_column or ()),
+        text_column=text_column,
+        label_column=label_column,
+        group_column=group_column,
         label_separator=label_separator,
-        on_bad_row=on_bad_row,
-        task=classifier.task,
+        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
     )
-    rows = read_labelled(data, reading, console)
+    rows = read_labelled(data, reading, console, task=classifier.task)
     evaluate_and_write(classifier, rows, out or report_folder(bundle, data[0].stem), console, as_json=as_json)
 
 
@@ -63,6 +64,7 @@ def evaluate_and_write(
 ) -> None:
     """Evaluate on `rows`, write the report into `folder`, and print it to stdout."""
     from fenlei.atomic import write_text
+    from fenlei.cli.reading import say
     from fenlei.judge.error_rows import errors_csv
     from fenlei.train.journal import Journal
 
@@ -78,4 +80,4 @@ def evaluate_and_write(
     write_text(folder / "report.csv", report.to_csv(), encoding="utf-8-sig")
     write_text(folder / "errors.csv", errors_csv(evaluation.errors), encoding="utf-8-sig")
     print(json_text if as_json else as_text, end="")
-    console.print(f"report     {folder}", highlight=False, soft_wrap=True)
+    say(console, f"report     {folder}")

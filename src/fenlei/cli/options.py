@@ -7,15 +7,14 @@ import typer
 Encoding = Annotated[
     str | None, typer.Option(help="Character encoding of the input, e.g. gb18030; detected when not given.")
 ]
-TextColumn = Annotated[
-    list[str] | None, typer.Option("--text-column", help="Column that holds the text; found by its name if not given.")
-]
+TextColumn = Annotated[str | None, typer.Option(help="Column that holds the text; found by its name when not given.")]
 LabelColumn = Annotated[
-    list[str] | None,
-    typer.Option("--label-column", help="Column that holds the labels; found by its name if not given."),
+    str | None, typer.Option(help="Column that holds the labels; found by its name when not given.")
 ]
+GroupColumn = Annotated[str | None, typer.Option(help="Column whose equal values never part in a split.")]
 LabelSeparator = Annotated[
-    str | None, typer.Option(help="What separates labels in a cell; detected when not given; 'none': nothing does.")
+    str | None,
+    typer.Option(help="What separates labels in a cell; detected when not given; none: nothing does."),
 ]
 OnBadRow = Annotated[str, typer.Option(help="What a bad row does: error, or skip (counted and listed).")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda or cuda:N; by default a GPU if there is one.")]

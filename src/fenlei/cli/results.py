@@ -52,9 +52,7 @@ class Results:
         SettingsError: the input already has a column that would be added.
     """
 
-    def __init__(
-        self, file: IO[str], result_format: str, columns: tuple[str, ...], *, with_scores: bool
-    ) -> None:
+    def __init__(self, file: IO[str], result_format: str, columns: tuple[str, ...], *, with_scores: bool) -> None:
         added = _COLUMNS if with_scores else _COLUMNS[:1]
         if taken := set(added) & set(columns):
             raise SettingsError(

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fenlei.cli import options
+from fenlei.text.example import Example, text_fingerprint
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fenlei.text.example import Example
+    from fenlei.train.config import TrainSettings
 
-Rows = tuple["Example", ...]
+Parts = dict[str, tuple[Example, ...]]
 
 
 def train(
@@ -25,13 +26,18 @@ def train(
     encoder: Annotated[
         str, typer.Option(help="starter, a folder, a TensorFlow checkpoint, or a hub name.")
     ] = "starter",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run with the same settings stopped.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the bundle at --out.")] = False,
-    task: Annotated[str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
+    ] = None,
     loss: Annotated[str | None, typer.Option(help="zlpr or bce (multilabel), ce (multiclass).")] = None,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of a text; longer texts are cut.")] = 300,
     truncation: Annotated[str, typer.Option(help="What stays of a longer text: head or head+tail.")] = "head",
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows; settled from their number.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 16,
     tokens_per_batch: Annotated[
         int, typer.Option(help="Most tokens run at once; lower it when memory is short.")
     ] = 8192,
@@ -47,6 +53,7 @@ def train(
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    group_column: options.GroupColumn = None,
     label_separator: options.LabelSeparator = None,
     on_bad_row: options.OnBadRow = "error",
     device: options.Device = None,
@@ -61,7 +68,7 @@ def train(
 
     from fenlei.bundle import refuse_to_overwrite, report_folder
     from fenlei.cli.evaluate import evaluate_and_write
-    from fenlei.cli.reading import read_labelled
+    from fenlei.cli.reading import read_labelled, say
     from fenlei.predict import Classifier
     from fenlei.runtime import open_runtime
     from fenlei.text.read import ReadOptions
@@ -70,7 +77,7 @@ def train(
 
     settings = TrainSettings(
         encoder=encoder,
-        task=task,  # type: ignore[arg-type]  # checked by TrainSettings
+        task=task,  # type: ignore[arg-type]  # checked by TrainSettings, as truncation is
         loss=loss,
         max_tokens=max_tokens,
         truncation=truncation,  # type: ignore[arg-type]
@@ -85,78 +92,86 @@ def train(
         patience=patience,
         seed=seed,
     )
+    reading = ReadOptions(
+        encoding=encoding,
+        text_column=text_column,
+        label_column=label_column,
+        group_column=group_column,
+        label_separator=label_separator,
+        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+    )
     # What would fail at the end is checked before the work.
     refuse_to_overwrite(out, overwrite=overwrite)
     runtime = open_runtime(device=device, precision=precision, threads=threads)
     console = Console(stderr=True)
-    reading = ReadOptions(
-        encoding=encoding,
-        text_columns=tuple(text_column or ()),
-        label_columns=tuple(label_column or ()),
-        label_separator=label_separator,
-        on_bad_row=on_bad_row,
-        task=task,
-    )
-    train_rows = read_labelled(data, reading, console)
-    dev_rows = read_labelled(dev, reading, console) if dev else None
-    test_rows = read_labelled(test, reading, console) if test else None
-    train_rows, dev_rows, test_rows = _settle_parts(train_rows, dev_rows, test_rows, settings, out, console)
-
-    record = {
-        "files": {name: [str(path) for path in paths or ()] for name, paths in (("train", data), ("dev", dev), ("test", test))},
-        "rows": {"train": len(train_rows), "dev": len(dev_rows), "test": len(test_rows or ())},
+    parts = {
+        name: read_labelled(files, reading, console, task=settings.task)
+        for name, files in (("train", data), ("dev", dev), ("test", test))
+        if files
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    journal_path = out.with_name(f"{out.name}.journal.jsonl")
-    journal_path.unlink(missing_ok=True)
-    with Journal(journal_path, console) as journal:
+    parts = _with_all_parts(parts, settings, folder_of_run(out) / "split", console)
+    record = {
+        "files": {
+            name: [str(path) for path in files or ()] for name, files in (("train", data), ("dev", dev), ("test", test))
+        },
+        "rows": {name: len(rows) for name, rows in parts.items()},
+    }
+    run = folder_of_run(out)
+    run.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        for left_over in (run / "journal.jsonl", *run.glob("checkpoint-*")):
+            left_over.unlink(missing_ok=True)
+    with Journal(run / "journal.jsonl", console) as journal:
         classifier = Classifier.train(
-            train_rows, dev=dev_rows, settings=settings, runtime=runtime, journal=journal, record=record
+            parts["train"],
+            dev=parts["dev"],
+            settings=settings,
+            runtime=runtime,
+            journal=journal,
+            record=record,
+            checkpoint_folder=run,
+            resume=resume,
         )
-        classifier.save(out, overwrite=overwrite)
-    console.print(f"bundle     {out}", highlight=False, soft_wrap=True)
-    console.print(f"journal    {journal_path}", highlight=False, soft_wrap=True)
-    if test_rows:
-        evaluate_and_write(classifier, test_rows, report_folder(out, "test"), console)
+    classifier.save(out, overwrite=overwrite)
+    say(console, f"bundle     {out}")
+    if "test" in parts:
+        evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console)
     else:
-        console.print("no test part was given: measure with `fenlei evaluate`", highlight=False, soft_wrap=True)
+        say(console, "no test part was given: measure with `fenlei evaluate`")
 
 
-def _settle_parts(
-    train_rows: Rows, dev_rows: Rows | None, test_rows: Rows | None, settings: "object", out: Path, console: "Console"
-) -> tuple[Rows, Rows, Rows | None]:
-    """Cut the parts that were not given from the training rows, and drop training rows that stand in another part."""
+def folder_of_run(out: Path) -> Path:
+    """Where a run keeps its journal, its split and its checkpoints: beside the bundle, which holds no text."""
+    return out.with_name(f"{out.name}.run")
+
+
+def _with_all_parts(parts: Parts, settings: "TrainSettings", folder: Path, console: "Console") -> Parts:
+    """Cut a missing dev part from the training rows, with it a missing test part, and drop leaked training rows.
+
+    A dev part is never cut from test.
+    """
+    from fenlei.bundle import fingerprints
+    from fenlei.cli.reading import say
     from fenlei.text.split import split_examples
     from fenlei.text.write import write_examples
-    from fenlei.train.config import TrainSettings
 
-    assert isinstance(settings, TrainSettings)
-    if dev_rows is None:
-        ratios = {"train": 0.9, "dev": 0.1} if test_rows else {"train": 0.8, "dev": 0.1, "test": 0.1}
-        parts = split_examples(train_rows, settings.task, ratios=ratios, seed=settings.seed)
-        folder = out.with_name(f"{out.name}.split")
-        for name, rows in parts.items():
+    if "dev" not in parts:
+        ratios = {"train": 0.9, "dev": 0.1} if "test" in parts else {"train": 0.8, "dev": 0.1, "test": 0.1}
+        cut = split_examples(parts["train"], settings.task, ratios=ratios, seed=settings.seed)
+        for name, rows in cut.items():
             write_examples(folder / f"{name}.csv", rows)
-        sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in parts.items())
-        console.print(f"split      {sizes} rows (seed {settings.seed}) in {folder}", highlight=False, soft_wrap=True)
-        train_rows, dev_rows = parts["train"], parts["dev"]
-        test_rows = parts.get("test", test_rows)
-    return _without_leaks(train_rows, (*dev_rows, *(test_rows or ())), console), dev_rows, test_rows
-
-
-def _without_leaks(train_rows: Rows, held_out: Rows, console: "Console") -> Rows:
-    """The training rows whose text does not stand in the dev or test part: scoring those would be scoring memory."""
-    from fenlei.bundle import fingerprints
-    from fenlei.text.example import text_fingerprint
-
-    held = fingerprints(held_out)
-    kept = tuple(row for row in train_rows if text_fingerprint(row.text) not in held)
-    if len(kept) < len(train_rows):
-        leaked = [row.id for row in train_rows if text_fingerprint(row.text) in held]
-        shown = ", ".join(leaked[:5]) + (", …" if len(leaked) > 5 else "")
-        console.print(
+        parts = parts | cut
+        sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in cut.items())
+        say(console, f"split      {sizes} rows (seed {settings.seed}), written to {folder}")
+    held_out = fingerprints([row for name in ("dev", "test") for row in parts.get(name, ())])
+    leaked = [row for row in parts["train"] if text_fingerprint(row.text) in held_out]
+    if leaked:
+        # A score on rows that were trained on would be a score of memory.
+        shown = ", ".join(row.id for row in leaked[:5]) + (", …" if len(leaked) > 5 else "")
+        say(
+            console,
             f"leaks      {len(leaked):,} training rows also stand in dev or test and are left out: row {shown}",
-            highlight=False,
-            soft_wrap=True,
         )
-    return kept
+        kept = tuple(row for row in parts["train"] if text_fingerprint(row.text) not in held_out)
+        parts = parts | {"train": kept}
+    return parts

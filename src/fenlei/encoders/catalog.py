@@ -48,7 +48,7 @@ def open_encoder(source: str) -> EncoderSource:
 
         return EncoderSource(source, starter_directory(cache_folder()), "starter")
     path = Path(source).expanduser()
-    if path.exists() or path.with_name(f"{path.name}.index").exists():
+    if path.exists() or convert.is_tensorflow_checkpoint(path):
         path = convert.resolve_hub_cache(path)
         if convert.is_tensorflow_checkpoint(path):
             return EncoderSource(source, _converted(path), "tensorflow")
@@ -69,11 +69,10 @@ def _converted(path: Path) -> Path:
 
     from fenlei.encoders import convert
 
-    folder = path if path.is_dir() else path.parent
-    digest = hashlib.blake2b(str(path.resolve()).encode(), digest_size=12)
-    for file in sorted(folder.iterdir()):
+    digest = hashlib.blake2b(f"{convert.REVISION} {path.resolve()}".encode(), digest_size=12)
+    for file in sorted(convert.find_prefix(path).parent.iterdir()):
         if file.is_file():
-            # Size and time tell a changed checkpoint; reading 400 MB again for a hash would not be cheaper than converting.
+            # Size and time tell a changed checkpoint; a hash would cost as much as converting again.
             digest.update(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}".encode())
     target = cache_folder() / f"tensorflow-{digest.hexdigest()}"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,5 +93,7 @@ def _downloaded(name: str) -> Path:
             folder = Path(snapshot_download(name, allow_patterns=[*wanted, "pytorch_model*.bin*"]))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise EncoderError(f"the encoder {name!r} could not be fetched from the hub: {reason}", hint=_ALTERNATIVES) from error
+        raise EncoderError(
+            f"the encoder {name!r} could not be fetched from the hub: {reason}", hint=_ALTERNATIVES
+        ) from error
     return folder

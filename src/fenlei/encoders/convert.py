@@ -1,6 +1,6 @@
 """A checkpoint of the BERT era -> a Hugging Face directory, with an account of what was done.
 
-TensorFlow checkpoints are read without TensorFlow, one variable at a time; of PyTorch pickles only tensors are.
+TensorFlow checkpoints are read without TensorFlow, one variable at a time.
 """
 
 import json
@@ -25,7 +25,10 @@ from fenlei.encoders.weights_file import PendingTensor, write_weights
 from fenlei.encoders.wordpiece import SPECIAL_TOKENS, build_wordpiece, check_fit, read_vocabulary
 from fenlei.errors import EncoderError, SettingsError
 
-__all__ = ["LoadReport", "convert", "is_tensorflow_checkpoint", "resolve_hub_cache"]
+__all__ = ["REVISION", "LoadReport", "convert", "find_prefix", "is_tensorflow_checkpoint", "resolve_hub_cache"]
+
+REVISION = "1"
+"""Changes when the same checkpoint would be converted otherwise, so that a cached result is not taken for it."""
 
 
 def convert(
@@ -56,8 +59,9 @@ def convert(
         SettingsError: `out` is in the way, or an option contradicts the weights.
 
     Example:
-        >>> report = convert(Path("chinese_L-12_H-768_A-12"), Path("bert"))  # doctest: +SKIP
-        >>> print("\\n".join(report.lines()))  # doctest: +SKIP
+        >>> report = convert(Path("chinese_L-12_H-768_A-12"), Path("bert"))
+        >>> for line in report.lines():
+        ...     print(line)
     """
     source = resolve_hub_cache(source)
     _check_out(source, out, overwrite=overwrite)
@@ -65,8 +69,8 @@ def convert(
         stated = (num_attention_heads, num_hidden_layers, config, vocab)
         if any(option is not None for option in stated):
             raise SettingsError(
-                f"{source} holds PyTorch weights with their own configuration; "
-                "--num-attention-heads, --num-hidden-layers, --config and --vocab are for TensorFlow checkpoints"
+                f"{source} holds PyTorch weights with their own configuration; --num-attention-heads, "
+                "--num-hidden-layers, --config and --vocab are for TensorFlow checkpoints"
             )
         return convert_torch_directory(source, out)
     if (source / "config.json").exists() and any(source.glob("*.safetensors")):
@@ -98,7 +102,7 @@ def convert(
         ["input_ids", "token_type_ids", "attention_mask"],
     )
     tensors = _tensors(bundle, recognised)
-    added = ()
+    added: tuple[str, ...] = ()
     if settings["model_type"] == "albert" and f"{MAPPING_IN}.weight" not in tensors:
         # AlbertModel always projects the embeddings; the original does not, so this one must stay what it is.
         tensors |= _identity(settings["hidden_size"])

@@ -35,8 +35,8 @@ class Coverage:
             return None
         shown = ", ".join(f"{text!r} ({count:,})" for text, count in self.examples)
         return (
-            f"{self.unknown_share:.1%} of the characters are unknown to the encoder's vocabulary, such as {shown}; "
-            "the vocabulary may belong to another model or language"
+            f"{self.unknown_share:.1%} of the characters are unknown to the encoder's vocabulary, "
+            f"such as {shown}; the vocabulary may belong to another model or language"
         )
 
 

@@ -59,9 +59,7 @@ class E5File:
     tensors: dict[str, _Tensor]
     data: bytes = field(repr=False)
 
-    def tensor(
-        self, name: str, shape: tuple[int, ...], *, rows: NDArray[np.intp] | None = None
-    ) -> NDArray[np.float32]:
+    def tensor(self, name: str, shape: tuple[int, ...], *, rows: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
         """The tensor `name`, decoded.
 
         Args:
@@ -109,14 +107,10 @@ def read_e5_file(path: Path) -> E5File:
     cursor = _Cursor(path, data)
     magic, version = cursor.take("4sI", "the magic")
     if magic != b"E5S1" or version != 1:
-        raise EncoderError(
-            f"{path} is of format {magic!r}, version {version}; b'E5S1', version 1 can be read"
-        )
+        raise EncoderError(f"{path} is of format {magic!r}, version {version}; b'E5S1', version 1 can be read")
     *sizes, epsilon, group = cursor.take("7ifi", "the header")
     if min(sizes) < 1 or group != _GROUP or sizes[0] % sizes[2]:
-        raise EncoderError(
-            f"{path}: the header has the sizes {sizes} and groups of {group}, which no model has"
-        )
+        raise EncoderError(f"{path}: the header has the sizes {sizes} and groups of {group}, which no model has")
     hidden_size, layers, heads, feed_forward, vocabulary, positions, token_types = sizes
     pieces, scores = _read_vocabulary(cursor)
     if len(pieces) > vocabulary:
@@ -177,12 +171,7 @@ def _read_vocabulary(cursor: _Cursor) -> tuple[list[str], NDArray[np.float32]]:
     bounds = cursor.array("<u4", count + 1, "the vocabulary").astype(np.int64)
     scores = cursor.array("<f4", count, "the scores").astype(np.float32)
     start = cursor.skip(text_bytes, "the pieces")
-    if (
-        bounds[0] != 0
-        or bounds[-1] != text_bytes
-        or (np.diff(bounds) < 1).any()
-        or not np.isfinite(scores).all()
-    ):
+    if bounds[0] != 0 or bounds[-1] != text_bytes or (np.diff(bounds) < 1).any() or not np.isfinite(scores).all():
         raise EncoderError(f"{cursor.path}: the vocabulary's offsets or scores are damaged")
     limits = (bounds + start).tolist()
     try:

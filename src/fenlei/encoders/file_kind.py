@@ -3,7 +3,11 @@
 from pathlib import Path
 
 _KINDS = (
-    (b"version https://git-lfs", "a Git-LFS pointer, not the file itself", "fetch the file with `git lfs pull`"),
+    (
+        b"version https://git-lfs",
+        "a Git-LFS pointer, not the file itself",
+        "fetch the file with `git lfs pull`",
+    ),
     (b"PK\x03\x04", "a zip archive", "unpack it first and name the folder that comes out"),
     (b"\x1f\x8b", "a gzip archive", "unpack it first and name the folder that comes out"),
     (b"Rar!", "a RAR archive", "unpack it first and name the folder that comes out"),
@@ -13,7 +17,7 @@ _HTML = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 
 
 def mistaken_for(path: Path) -> tuple[str, str] | None:
-    """What `path` holds instead of weights, and what to do about it; None where nothing typical is recognised.
+    """What `path` holds instead of weights, and what to do about it; None where nothing is recognised.
 
     Raises:
         OSError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""The account that `fenlei convert` gives: what was recognised, by what, what was used and what was left out."""
+"""The account that `fenlei convert` gives: what was recognised, by what, what was used and what left out."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

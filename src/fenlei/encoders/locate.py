@@ -1,12 +1,10 @@
 """From the path a user names to the files meant: folders, prefixes, hub caches, archives not yet unpacked."""
 
 import re
-import tarfile
-import zipfile
 from pathlib import Path
 
 from fenlei.encoders.file_kind import mistaken_for
-from fenlei.encoders.tf_table import MAGIC
+from fenlei.encoders.tf_table import MAGIC, MISSING_FILE
 from fenlei.errors import EncoderError
 
 _MEMBER = re.compile(r"\.(index|data-\d{5}-of-\d{5}|meta)$")
@@ -43,10 +41,13 @@ def is_tensorflow_checkpoint(path: Path) -> bool:
 
     Args:
         path: a folder, a prefix, an `.index`, `.data-…` or `.meta` file, the text file `checkpoint`, or an
-            archive of one. A folder that also is a Hugging Face directory is none.
+            archive, which `find_prefix` asks to unpack. A folder with a configuration and weights of
+            Hugging Face's kind is none.
     """
     if path.is_dir():
-        return not _is_hugging_face(path) and (bool(_prefixes(path)) or _only_subfolder(path) is not None)
+        if _is_hugging_face(path):
+            return False
+        return bool(_prefixes(path) or _only_subfolder(path) or _archives(path))
     return bool(_MEMBER.search(path.name) or _beside(path) or _is_archive(path) or _is_v1(path))
 
 
@@ -57,7 +58,7 @@ def find_prefix(path: Path) -> Path:
         path: as for `is_tensorflow_checkpoint`.
 
     Raises:
-        EncoderError: there is no checkpoint, more than one, or one that must be unpacked or is of the old format.
+        EncoderError: there is no checkpoint, more than one, or one still packed or of the old format.
     """
     if path.is_dir():
         return _prefix_in(path)
@@ -76,7 +77,7 @@ def find_prefix(path: Path) -> Path:
     if beside := _beside(prefix):
         raise EncoderError(
             f"{prefix}.index is missing; only {', '.join(beside)} is there",
-            hint="a checkpoint is its .index file and every .data file; download the missing one from the same place",
+            hint=MISSING_FILE,
         )
     if path.is_file() and (mistaken := mistaken_for(path)):
         raise EncoderError(f"{path} is {mistaken[0]}", hint=mistaken[1])
@@ -101,18 +102,19 @@ def _prefix_in(folder: Path) -> Path:
         return find_prefix(folder / prefixes[0])
     if below := _only_subfolder(folder):
         return _prefix_in(below)
-    archives = [file.name for file in _visible(folder) if file.name.endswith(_ARCHIVES)]
+    if archives := _archives(folder):
+        raise EncoderError(
+            f"{folder} holds no TensorFlow checkpoint but the archive {archives[0]}",
+            hint=f"unpack {archives[0]} and name the folder that comes out",
+        )
     raise EncoderError(
-        f"{folder} holds no TensorFlow checkpoint (no .index file)"
-        + (f", but the archive {archives[0]}" if archives else ""),
-        hint=f"unpack {archives[0]} and name the folder that comes out"
-        if archives
-        else "name the folder that holds the .index file, or the path without .index",
+        f"{folder} holds no TensorFlow checkpoint (no .index file)",
+        hint="name the folder that holds the .index file, or the path without .index",
     )
 
 
 def _prefixes(folder: Path) -> list[str]:
-    """Names of checkpoints in `folder`, complete or not, in order; those with an index where there are any."""
+    """Names of checkpoints in `folder`, in order: those with an index, or else what is left of others."""
     files = _visible(folder)
     for endings in ((".index",), (".data-", ".meta")):
         names = {
@@ -126,7 +128,7 @@ def _prefixes(folder: Path) -> list[str]:
 
 
 def _only_subfolder(folder: Path) -> Path | None:
-    """The one folder within `folder` that has a checkpoint: archives often hold a folder of their own name."""
+    """The one folder within `folder` that has a checkpoint: archives often hold one of their own name."""
     found = [entry for entry in _visible(folder) if entry.is_dir() and _prefixes(entry)]
     return found[0] if len(found) == 1 else None
 
@@ -158,25 +160,25 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _is_hugging_face(folder: Path) -> bool:
-    weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+    weights = (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    )
     return (folder / "config.json").exists() and any((folder / name).exists() for name in weights)
 
 
+def _archives(folder: Path) -> list[str]:
+    return [file.name for file in _visible(folder) if _is_archive(file)]
+
+
 def _is_archive(path: Path) -> bool:
-    if not path.is_file() or not path.name.endswith(_ARCHIVES):
-        return False
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return any(_MEMBER.search(name) for name in archive.namelist())
-        # Listing a compressed tar would unpack all of it.
-        return tarfile.is_tarfile(path) or path.name.endswith((".rar", ".7z"))
-    except (OSError, zipfile.BadZipFile):
-        return True
+    return path.is_file() and path.name.endswith(_ARCHIVES)
 
 
 def _is_v1(path: Path) -> bool:
-    """Whether `path` is a checkpoint in one file: a table of the same kind as an index, without data files."""
+    """Whether `path` is a checkpoint in one file: a table of the same kind as an index holds it all."""
     if not path.is_file() or _MEMBER.search(path.name) or path.stat().st_size < len(MAGIC):
         return False
     with path.open("rb") as file:

@@ -181,8 +181,6 @@ def _bert_weights(file: E5File, chosen: NDArray[np.intp]) -> dict[str, NDArray[n
         "Y": file.token_types,
     }
     return {
-        target: file.tensor(
-            source, tuple(sizes[letter] for letter in shape), rows=chosen if shape[0] == "V" else None
-        )
+        target: file.tensor(source, tuple(sizes[letter] for letter in shape), rows=chosen if shape[0] == "V" else None)
         for source, (target, shape) in wanted.items()
     }

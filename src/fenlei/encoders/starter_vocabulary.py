@@ -75,9 +75,7 @@ def build_tokenizer(file: E5File, chosen: NDArray[np.intp]) -> "Tokenizer":
     special = list(dict.fromkeys(SPECIAL_TOKENS.values()))
     pieces = [file.pieces[index] for index in chosen]
     scores = file.scores[chosen].tolist()
-    scored = [
-        (piece, _NEVER if piece in special else score) for piece, score in zip(pieces, scores, strict=True)
-    ]
+    scored = [(piece, _NEVER if piece in special else score) for piece, score in zip(pieces, scores, strict=True)]
     tokenizer = Tokenizer(models.Unigram(scored, pieces.index("<unk>"), byte_fallback=False))
     # XLM-R's map made a space of the zero-width joiner; today's leaves it, and differs in nothing else.
     tokenizer.normalizer = normalizers.Sequence(

@@ -1,4 +1,4 @@
-"""TensorFlow's checkpoint format ("tensor bundle", V2) without TensorFlow: strict, and only what is asked for.
+"""TensorFlow's checkpoint format ("tensor bundle", V2) without TensorFlow: strict; only what is asked for.
 
 A checkpoint with prefix P is `P.index` (names, shapes, places) and `P.data-00000-of-0000N` (raw bytes). Sizes
 are checked before anything is read, checksums before a value is given out.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fenlei.encoders.file_kind import mistaken_for
 from fenlei.encoders.tf_messages import Entry, Extents, Header, read_entry, read_header
-from fenlei.encoders.tf_table import DOWNLOAD_AGAIN, damaged, masked_crc32c, read_table
+from fenlei.encoders.tf_table import MISSING_FILE, damaged, masked_crc32c, read_table
 from fenlei.errors import EncoderError
 
 _BFLOAT16 = 14
@@ -68,7 +68,7 @@ class TensorBundle:
         where = f"{self.prefix}.index ({name})"
         pieces = [self.pieces.get(_slice_key(name, extents)) for extents in entry.slices]
         filled = sum(math.prod(piece.shape) for piece in pieces if piece and piece.dtype == entry.dtype)
-        # TensorFlow writes parts that do not overlap, so that their sizes add up exactly when none is missing.
+        # TensorFlow's parts do not overlap: their sizes add up exactly when none is missing.
         if filled != math.prod(entry.shape):
             raise damaged(where, f"its parts hold {filled:,} values of {math.prod(entry.shape):,}")
         whole = np.empty(entry.shape, dtype=self.dtype(name))
@@ -99,7 +99,7 @@ class TensorBundle:
             raise EncoderError(
                 f"{path}: the bytes of {name} (from byte {entry.offset:,}, {entry.size:,} long) do not match "
                 f"the checksum in {self.prefix.name}.index",
-                hint="the file is damaged, or index and data are of two checkpoints; download both again from one place",
+                hint="it is damaged, or index and data are of two checkpoints; download both from one place",
             )
         dtype = np.dtype(_DTYPES[entry.dtype])
         values = stored.view(dtype)
@@ -128,9 +128,7 @@ def open_bundle(prefix: Path) -> TensorBundle:
     if header.shards < 1:
         raise damaged(f"{index} (header)", f"it names {header.shards} data files")
     if header.min_consumer > 1:
-        raise EncoderError(
-            f"{index} asks for reader version {header.min_consumer}; fenlei reads version 1, as TensorFlow 1 and 2 do"
-        )
+        raise EncoderError(f"{index} asks for reader version {header.min_consumer}; fenlei reads version 1")
     variables: dict[str, Entry] = {}
     pieces: dict[bytes, Entry] = {}
     for key, value in table[1:]:
@@ -173,7 +171,7 @@ def _check_data_file(path: Path, needed: int) -> None:
         halves = sorted(other.name for other in path.parent.glob(f"{path.name}*") if other != path)
         raise EncoderError(
             f"{path} is missing" + (f"; beside it lies {halves[0]}, a download that did not end" if halves else ""),
-            hint="a checkpoint is its .index file and every .data file; download the missing one from the same place",
+            hint=MISSING_FILE,
         )
     found = path.stat().st_size
     if found < needed:

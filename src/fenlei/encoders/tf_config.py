@@ -96,7 +96,7 @@ def make_config(
         SettingsError: what the caller states cannot be.
     """
     family, sizes = recognised.family, recognised.sizes
-    # The original takes everything else for pre-LN, which has the same variables and would load without a word.
+    # The original takes all else for pre-LN, which has the same variables and would load without a word.
     if given.get("ln_type") not in (None, "postln"):
         raise EncoderError(
             f"{where}: ln_type {given['ln_type']!r} is a pre-LN model; transformers' {family.architecture} is post-LN",
@@ -123,7 +123,7 @@ def make_config(
         elif given and key not in given and key not in ("num_hidden_groups", "inner_group_num"):
             notes.append(f"{key} is not stated; the weights show {value}")
     config |= shown
-    # A file that is wrong about the width was written for another model; what it says of heads counts for nothing.
+    # A file that is wrong about the width is of another model; what it says of heads counts for nothing.
     same_model = given.get("hidden_size", sizes["D"]) == sizes["D"]
     stated = given if same_model else {}
     if family.model_type == "albert":
@@ -139,7 +139,11 @@ def make_config(
             f"--num-hidden-layers is {num_hidden_layers}; the weights have {shown['num_hidden_layers']} layers"
         )
     heads = _positive(
-        "num_attention_heads", num_attention_heads, stated, where, "weights do not show how they are cut into heads"
+        "num_attention_heads",
+        num_attention_heads,
+        stated,
+        where,
+        "weights do not show how they are cut into heads",
     )
     if sizes["D"] % heads:
         raise EncoderError(
@@ -147,7 +151,10 @@ def make_config(
             hint="state the right number with --num-attention-heads",
         )
     config["num_attention_heads"] = heads
-    for key, number in (("num_attention_heads", num_attention_heads), ("num_hidden_layers", num_hidden_layers)):
+    for key, number in (
+        ("num_attention_heads", num_attention_heads),
+        ("num_hidden_layers", num_hidden_layers),
+    ):
         if number is not None and key in stated and stated[key] != number:
             notes.append(f"{key} {stated[key]!r} is overruled by the caller: {number}")
     config |= _activation_and_rates(recognised, stated, where, notes)
@@ -158,7 +165,7 @@ def _activation_and_rates(
     recognised: Recognised, given: dict[str, Any], where: str, notes: list[str]
 ) -> dict[str, Any]:
     family = recognised.family
-    # "gelu" is the tanh formula in BERT's and ALBERT's code, the erf formula in ELECTRA's; to transformers it is erf.
+    # "gelu" is the tanh formula in BERT's and ALBERT's code, the erf formula in ELECTRA's and transformers'.
     activations = {"gelu": family.gelu, "gelu_new": "gelu_new", "relu": "relu", "tanh": "tanh"}
     activation = given.get("hidden_act")
     if activation is None:
@@ -211,7 +218,9 @@ def _check_groups(config: dict[str, Any], where: str) -> None:
     layers, groups = config["num_hidden_layers"], config["num_hidden_groups"]
     for layer in range(layers):
         if int(layer / layers * groups) != int(layer / (layers / groups)):
-            raise EncoderError(f"{where}: transformers cannot spread {layers} layers over {groups} groups as TensorFlow did")
+            raise EncoderError(
+                f"{where}: transformers cannot spread {layers} layers over {groups} groups as TensorFlow did"
+            )
     if groups > layers:
         raise EncoderError(f"{where}: {layers} layers cannot be spread over {groups} groups of weights")
 

@@ -1,10 +1,11 @@
-"""The variables of TensorFlow's BERT, ELECTRA and ALBERT codes, and the parameters they become in transformers.
+"""The variables of the BERT, ELECTRA and ALBERT codes, and the parameters they become in transformers.
 
 Each table maps a variable, without the root scope, to a parameter and the variable's shape; `{}` stands for a
 number (layer; group and inner group in Google's ALBERT). A variable named `kernel` is [in, out] and becomes
 the transpose, as torch's Linear wants it; nothing else is. Two rows with one parameter are multiplied.
 
-Letters of shapes: V vocabulary, P positions, Y token types, E embedding width, D hidden width, F feed-forward width.
+Letters of shapes: V vocabulary, P positions, Y token types, E embedding width, D hidden width, F feed-forward
+width.
 
 The names are those of google-research/bert, google-research/electra, google-research/albert and
 brightmart/albert_zh (its `modeling_google.py` writes as Google, its `modeling.py` as `ALBERT_BRIGHTMART`).
@@ -28,7 +29,10 @@ _LAYER: Rows = {
     "encoder/layer_{}/attention/self/key/bias": ("encoder.layer.{}.attention.self.key.bias", "D"),
     "encoder/layer_{}/attention/self/value/kernel": ("encoder.layer.{}.attention.self.value.weight", "DD"),
     "encoder/layer_{}/attention/self/value/bias": ("encoder.layer.{}.attention.self.value.bias", "D"),
-    "encoder/layer_{}/attention/output/dense/kernel": ("encoder.layer.{}.attention.output.dense.weight", "DD"),
+    "encoder/layer_{}/attention/output/dense/kernel": (
+        "encoder.layer.{}.attention.output.dense.weight",
+        "DD",
+    ),
     "encoder/layer_{}/attention/output/dense/bias": ("encoder.layer.{}.attention.output.dense.bias", "D"),
     "encoder/layer_{}/attention/output/LayerNorm/gamma": (
         "encoder.layer.{}.attention.output.LayerNorm.weight",

@@ -1,4 +1,4 @@
-"""From the names and shapes of a checkpoint's variables to its family, sizes and parameters. No value is read."""
+"""The names and shapes of a checkpoint's variables -> its family, sizes and parameters. No value is read."""
 
 import itertools
 import math
@@ -94,9 +94,7 @@ def recognise(variables: Mapping[str, Shape], where: str) -> Recognised:
     parameters: dict[str, tuple[str, ...]] = {}
     for name, (target, _) in wanted.items():
         parameters[target] = (*parameters.get(target, ()), name)
-    return Recognised(
-        family, sizes, numbers, parameters, {reason: tuple(names) for reason, names in dropped.items()}
-    )
+    return Recognised(family, sizes, numbers, parameters, {reason: tuple(names) for reason, names in dropped.items()})
 
 
 def _reason_to_drop(name: str) -> str | None:

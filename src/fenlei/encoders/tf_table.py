@@ -5,6 +5,7 @@ footer of 48 bytes. Every block carries a masked CRC32C, which is verified befor
 Source: https://github.com/tensorflow/tensorflow/blob/v1.15.5/tensorflow/core/lib/io/format.h
 """
 
+import itertools
 from pathlib import Path
 
 from fenlei.encoders.file_kind import mistaken_for
@@ -12,6 +13,7 @@ from fenlei.errors import EncoderError
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 DOWNLOAD_AGAIN = "download the checkpoint again, all files of it from one place"
+MISSING_FILE = "a checkpoint is its .index and every .data file; download the missing one from the same place"
 
 _FOOTER = 48
 _TRAILER = 5  # compression byte and checksum after each block
@@ -96,7 +98,7 @@ def read_table(path: Path) -> list[tuple[bytes, bytes]]:
     entries: list[tuple[bytes, bytes]] = []
     for _, handle in _block(file, footer, path):
         entries += _block(file, Scanner(handle, f"{path} (block handle)"), path)
-    if any(first >= second for (first, _), (second, _) in zip(entries, entries[1:], strict=False)):
+    if any(first >= second for (first, _), (second, _) in itertools.pairwise(entries)):
         raise damaged(str(path), "its names are not in order")
     return entries
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fenlei.encoders.wordpiece import SPECIAL_TOKENS, build_wordpiece, check_fit
 from fenlei.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -49,22 +50,19 @@ def load_tokenizer(folder: Path) -> EncoderTokenizer:
             raise EncoderError(f"{folder / 'tokenizer.json'} is not a tokenizer: {error}") from error
         special = {role: _token_text(described[role]) for role in _ROLES if described.get(role)}
     elif (folder / "vocab.txt").exists():
-        from fenlei.encoders.wordpiece import build_wordpiece
-
-        cleaning = "electra" if model_type == "electra" else "bert"
-        tokenizer = build_wordpiece(folder / "vocab.txt", cleaning=cleaning)
-        special = {
-            "cls_token": "[CLS]",
-            "mask_token": "[MASK]",
-            "pad_token": "[PAD]",
-            "sep_token": "[SEP]",
-            "unk_token": "[UNK]",
-        }
+        tokenizer = build_wordpiece(
+            folder / "vocab.txt",
+            cleaning="electra" if model_type == "electra" else "bert",
+            lowercase=described.get("do_lower_case", True),
+        )
+        special = dict(SPECIAL_TOKENS)
     else:
         tokenizer, special = _through_transformers(folder)
     # `<s>` or `[MASK]` typed by a user is text, not a command.
     tokenizer.encode_special_tokens = True
-    _check_fit(tokenizer, folder)
+    rows = _json(folder / "config.json").get("vocab_size")
+    if rows is not None:
+        check_fit(folder, tokenizer.get_vocab_size(), rows)
     takes_types = model_type not in ("roberta", "xlm-roberta", "distilbert", "modernbert")
     names = ["input_ids", "token_type_ids", "attention_mask"] if takes_types else ["input_ids", "attention_mask"]
     return EncoderTokenizer(tokenizer, special, names)
@@ -102,17 +100,6 @@ def _through_transformers(folder: Path) -> tuple["Tokenizer", dict[str, str]]:
             hint="put tokenizer.json or vocab.txt of the same model into the folder",
         ) from error
     return tokenizer, {role: str(getattr(wrapped, role)) for role in _ROLES if getattr(wrapped, role, None)}
-
-
-def _check_fit(tokenizer: "Tokenizer", folder: Path) -> None:
-    rows = _json(folder / "config.json").get("vocab_size")
-    tokens = tokenizer.get_vocab_size()
-    # Embedding tables may be rounded up, never down; an encoder with ten rows a token has another vocabulary.
-    if rows is not None and (tokens > rows or tokens < 0.8 * rows):
-        raise EncoderError(
-            f"{folder}: the vocabulary has {tokens:,} tokens but the embedding table {rows:,} rows",
-            hint="the vocabulary belongs to another model; take both files from the same download",
-        )
 
 
 def _json(path: Path) -> dict[str, Any]:

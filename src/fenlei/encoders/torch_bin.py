@@ -1,4 +1,4 @@
-"""A Hugging Face directory whose weights are PyTorch pickles -> one with safetensors; nothing pickled is executed."""
+"""A Hugging Face directory with PyTorch pickles -> one with safetensors; nothing pickled is executed."""
 
 import math
 import shutil
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 _WEIGHTS = "pytorch_model.bin"
 _INDEX = "pytorch_model.bin.index.json"
 # Tokenizers of every kind are made of these.
-_TOKENIZER_FILES = ("tokenizer*", "vocab*", "special_tokens_map.json", "added_tokens.json", "*.model", "merges.txt")
+_TOKENIZER_FILES = (
+    "tokenizer*",
+    "vocab*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "*.model",
+    "merges.txt",
+)
 
 
 def is_torch_directory(path: Path) -> bool:
@@ -92,7 +99,8 @@ def _load(file: Path) -> dict[str, "Tensor"]:
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except Exception as error:  # damaged pickles raise whatever their bytes happen to ask for
         mistaken = mistaken_for(file)
-        if mistaken and not zipfile.is_zipfile(file):
+        # torch's own form is a zip: one that does not open was cut off.
+        if mistaken and mistaken[0] != "a zip archive":
             raise EncoderError(f"{file} is {mistaken[0]}", hint=mistaken[1]) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderError(

@@ -5,7 +5,6 @@ and unassigned characters. transformers' own BertTokenizer differs from both: wo
 literal special tokens in a text, private-use characters, final sigma.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,9 +29,9 @@ _STAND_IN = "\ufdd0"
 
 
 def read_vocabulary(file: Path) -> list[str]:
-    """The tokens of a `vocab.txt`; a token's id is its place.
+    r"""The tokens of a `vocab.txt`; a token's id is its place.
 
-    Lines end with `\\n` alone: the Chinese vocabulary holds U+2028, at which `str.splitlines` would cut.
+    Lines end with `\n` alone: the Chinese vocabulary holds U+2028, at which `str.splitlines` would cut.
     ERNIE's form, with the id after a tab, is read too.
 
     Raises:
@@ -45,7 +44,7 @@ def read_vocabulary(file: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise EncoderError(f"the vocabulary {file} is not UTF-8 (byte {error.start})") from error
     lines = text.removesuffix("\n").split("\n")
-    # The TensorFlow code strips every line; a token of nothing but white space can never match and stays as it is.
+    # The TensorFlow code strips every line; a token of white space alone can never match, and is kept.
     tokens = [line.strip() or line.rstrip("\r") for line in lines]
     if "\t" in tokens[0]:
         tokens = [_without_id(file, number, token) for number, token in enumerate(tokens)]
@@ -54,7 +53,7 @@ def read_vocabulary(file: Path) -> list[str]:
         raise EncoderError(
             f"{file} is {mistaken[0]}"
             if mistaken
-            else f"{file} ({len(tokens):,} lines) is no vocabulary of BERT's kind: it lacks {', '.join(missing)}",
+            else f"{file} ({len(tokens):,} lines) is no BERT vocabulary: it lacks {', '.join(missing)}",
             hint=mistaken[1] if mistaken else "take vocab.txt from the same download as the weights",
         )
     return tokens
@@ -93,14 +92,12 @@ def build_wordpiece(vocab_file: Path, *, cleaning: Cleaning, lowercase: bool = T
     if cleaning == "electra":
         steps = [Replace(Regex(r"[\p{Co}\p{Cn}]"), "")]
     else:
-        # BertNormalizer would drop private-use characters; the TensorFlow code keeps them, within an [UNK] word.
+        # BertNormalizer would drop private-use characters; the original keeps them, within an [UNK] word.
         steps = [Replace(Regex(r"\p{Co}"), _STAND_IN)]
     if lowercase:
         # Python's lower() knows the final sigma, Rust's lower case of single characters does not.
         steps.append(Replace(Regex(r"(?<=\p{L})Σ(?!\p{L})"), "ς"))
-    cleaned = BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase
-    )
+    cleaned = BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
     tokenizer.normalizer = Sequence([*steps, cleaned])
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
@@ -111,11 +108,11 @@ def build_wordpiece(vocab_file: Path, *, cleaning: Cleaning, lowercase: bool = T
     return tokenizer
 
 
-def check_fit(vocabulary: Path, tokens: int, rows: int) -> None:
+def check_fit(where: Path, tokens: int, rows: int) -> None:
     """Refuse a vocabulary that belongs to another embedding table.
 
     Args:
-        vocabulary: the file, for the message.
+        where: the vocabulary or its folder, for the message.
         tokens: its number of tokens.
         rows: rows of the embedding table; some are rounded up, so that a few may lie idle.
 
@@ -124,6 +121,6 @@ def check_fit(vocabulary: Path, tokens: int, rows: int) -> None:
     """
     if not 0.8 * rows <= tokens <= rows:
         raise EncoderError(
-            f"{vocabulary} has {tokens:,} tokens but the embedding table {rows:,} rows",
+            f"{where}: the vocabulary has {tokens:,} tokens but the embedding table {rows:,} rows",
             hint="the vocabulary belongs to another model; take both from the same download",
         )

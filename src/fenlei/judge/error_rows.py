@@ -106,9 +106,7 @@ def _names_and_scores(
     return tuple(zip(_names(chosen, labels), scores[chosen].tolist(), strict=True))
 
 
-def _confidence(
-    score: Floats, mistaken: NDArray[np.bool_], given: NDArray[np.bool_], decision: Decision
-) -> float:
+def _confidence(score: Floats, mistaken: NDArray[np.bool_], given: NDArray[np.bool_], decision: Decision) -> float:
     """The largest distance of a mistaken score from its border, as a share of what is possible on that side.
 
     Multi-class: the lead of the chosen label over the true one. All (C,).

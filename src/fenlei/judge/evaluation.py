@@ -129,8 +129,7 @@ class _Judged:
 
     def figures(self) -> dict[str, Figure]:
         return {
-            name: Figure(float(value), percentile_interval(self.resampled[name]))
-            for name, value in self.values.items()
+            name: Figure(float(value), percentile_interval(self.resampled[name])) for name, value in self.values.items()
         }
 
     def minus(self, other: "_Judged") -> dict[str, Figure]:

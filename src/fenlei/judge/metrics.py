@@ -160,17 +160,13 @@ class Counts:
 
 def rates(hits: NDArray[Any], predicted: NDArray[Any], support: NDArray[Any]) -> PrecisionRecallF1:
     """Precision, recall and F1 of sums of any shape; 0 where the denominator is 0."""
-    return PrecisionRecallF1(
-        ratio(hits, predicted), ratio(hits, support), ratio(2 * hits, np.add(predicted, support))
-    )
+    return PrecisionRecallF1(ratio(hits, predicted), ratio(hits, support), ratio(2 * hits, np.add(predicted, support)))
 
 
 def ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     """Their quotient, 0 where the denominator is 0; broadcasts."""
     shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
-    quotient: Floats = np.divide(
-        numerator, denominator, out=np.zeros(shape), where=np.not_equal(denominator, 0)
-    )
+    quotient: Floats = np.divide(numerator, denominator, out=np.zeros(shape), where=np.not_equal(denominator, 0))
     return quotient
 
 

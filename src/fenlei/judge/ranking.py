@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from fenlei.judge.metrics import Floats, Integers, ratio
 
 
-def average_precision(
-    truth: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any] | None = None
-) -> Floats:
+def average_precision(truth: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any] | None = None) -> Floats:
     """The sum over thresholds of the gain in recall times the precision there, tied scores as one threshold.
 
     A label without positive rows gets 0, as in scikit-learn.

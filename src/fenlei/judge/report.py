@@ -155,10 +155,7 @@ class Report:
     def to_text(self) -> str:
         """The tables as they stand in a terminal."""
         header = ["", "precision", "recall", "f1-score", "support"]
-        lines = [
-            [line.label, *_rates(line), f"{line.support:,}" if line.support else "absent"]
-            for line in self.labels
-        ]
+        lines = [[line.label, *_rates(line), f"{line.support:,}" if line.support else "absent"] for line in self.labels]
         averages = [[line.name, *_rates(line), f"{line.support:,}"] for line in self.averages]
         table = aligned([header, *lines, *averages])
         first_average = 1 + len(lines)
@@ -207,9 +204,7 @@ class Report:
         columns = ["", " low", " high"]
         header = ["figure", *(f"classifier{column}" for column in columns)]
         if self.comparison:
-            header += [
-                f"{name}{column}" for name in (self.comparison.name, "difference") for column in columns
-            ]
+            header += [f"{name}{column}" for name in (self.comparison.name, "difference") for column in columns]
         writer.writerow(header)
         for name, figure in self.figures.items():
             shown = [figure]
@@ -242,6 +237,5 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def display_width(text: str) -> int:
     """Columns that `text` takes in a terminal: full-width characters two, combining marks none."""
     return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

@@ -3,12 +3,8 @@
 Shapes: B texts, T tokens of a text, N tokens of a packed row, D hidden width, C labels.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fenlei.encoders.packing import IMPLEMENTATION, Packing, use_fast_dropout
-from fenlei.errors import EncoderError
 from fenlei.runtime import Runtime
 from fenlei.text.batches import PackedBatch, scoring_batches
 from fenlei.text.tokens import TokenTable
-
-_PROBLEM_TYPES = {"multilabel": "multi_label_classification", "multiclass": "single_label_classification"}
 
 # Float32 sums in another order differ by about 1e-6; texts that see each other differ by 0.01 and more.
 _PROOF_TOLERANCE = 1e-4
@@ -140,113 +133,9 @@ class EncoderClassifier(nn.Module):
             self.network.train(was_training)
         difference = float((alone - together).abs().max())
         if difference > _PROOF_TOLERANCE:
-            return f"packed logits of {type(self.network).__name__} differ by {difference:.2g} from those of each text alone"
+            name = type(self.network).__name__
+            return f"packed logits of {name} differ by {difference:.2g} from those of each text alone"
         return None
-
-
-@dataclass(frozen=True)
-class FreshWeights:
-    """Which parameters of a new classifier are not pretrained.
-
-    Attributes:
-        names: parameter names; they learn at the head's own rate.
-        identity_pooler: whether the encoder brought no pooler and got one that starts as the identity.
-    """
-
-    names: frozenset[str]
-    identity_pooler: bool
-
-
-def new_classifier(
-    encoder: Path, labels: Sequence[str], task: Literal["multilabel", "multiclass"], *, seed: int
-) -> tuple[EncoderClassifier, FreshWeights]:
-    """The pretrained encoder in `encoder` with a fresh head of its own class.
-
-    Args:
-        encoder: a Hugging Face directory.
-        labels: the label names in their order.
-        task: stored as the config's `problem_type`.
-        seed: of the head's random weights.
-
-    Raises:
-        EncoderError: transformers has no classifier for it, or weights are missing or of another shape.
-    """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    with _quiet_transformers():
-        try:
-            config = AutoConfig.from_pretrained(
-                encoder,
-                local_files_only=True,
-                num_labels=len(labels),
-                id2label=dict(enumerate(labels)),
-                label2id={label: index for index, label in enumerate(labels)},
-                problem_type=_PROBLEM_TYPES[task],
-            )
-            network, info = AutoModelForSequenceClassification.from_pretrained(
-                encoder,
-                config=config,
-                dtype=torch.float32,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise EncoderError(f"transformers cannot load the encoder in {encoder}: {error}") from error
-    base = f"{network.base_model_prefix}."
-    missing = set(info["missing_keys"])
-    misfits = sorted(str(key[0]) if isinstance(key, tuple) else str(key) for key in info["mismatched_keys"])
-    lost = sorted(key for key in missing if key.startswith(base) and ".pooler." not in key)
-    lost += [key for key in misfits if key.startswith(base)]
-    if lost:
-        raise EncoderError(
-            f"{encoder}: {len(lost)} weights of {type(network).__name__} are missing or of another shape, e.g. {lost[0]}",
-            hint="check that config.json and the weight file belong to the same model",
-        )
-    output = _output_layer(network, len(labels))
-    fresh = missing | set(misfits) | {f"{output[0]}.weight", f"{output[0]}.bias"}
-    with torch.no_grad():
-        generator = torch.Generator().manual_seed(seed)
-        for name, parameter in network.named_parameters():
-            if name not in fresh:
-                continue
-            if name.endswith("bias"):
-                parameter.zero_()
-            elif ".pooler." in name:
-                parameter.copy_(torch.eye(*parameter.shape))
-            else:
-                spread = getattr(config, "initializer_range", 0.02)
-                parameter.normal_(0, spread, generator=generator)
-    for name, parameter in network.named_parameters():
-        # Some converted encoders contain a layer that only stands in for one the original lacks.
-        if any(name.startswith(f"{base}{frozen}") for frozen in getattr(config, "fenlei_frozen_parameters", ())):
-            parameter.requires_grad_(False)
-    identity_pooler = any(".pooler." in name for name in fresh)
-    return EncoderClassifier(network), FreshWeights(frozenset(fresh), identity_pooler)
-
-
-def load_classifier(folder: Path) -> EncoderClassifier:
-    """A trained classifier from a Hugging Face directory, in evaluation mode.
-
-    Raises:
-        EncoderError: a weight is missing or of another shape.
-    """
-    from transformers import AutoModelForSequenceClassification
-
-    with _quiet_transformers():
-        network, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
-        )
-    if info["missing_keys"]:
-        raise EncoderError(f"{folder}: the weight file lacks {sorted(info['missing_keys'])}")
-    return EncoderClassifier(network.eval())
-
-
-def set_output_bias(classifier: EncoderClassifier, log_odds: NDArray[np.float64]) -> None:
-    """Start each label at its share in the training rows: `log_odds` (C,)."""
-    _, layer = _output_layer(classifier.network, classifier.num_labels)
-    with torch.no_grad():
-        layer.bias.copy_(torch.from_numpy(log_odds))
 
 
 def predict_logits(
@@ -277,33 +166,3 @@ def predict_logits(
     finally:
         classifier.train(was_training)
     return logits
-
-
-def _output_layer(network: Any, num_labels: int) -> tuple[str, nn.Linear]:
-    """The last layer, whose outputs are the logits."""
-    base = f"{network.base_model_prefix}."
-    layers = [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == num_labels and not name.startswith(base)
-    ]
-    if not layers:
-        raise EncoderError(f"{type(network).__name__} has no linear layer with {num_labels} outputs")
-    return layers[-1]
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Without transformers' progress bars and load reports: what matters in them is checked and said by us."""
-    from transformers.utils import logging as transformers_logging
-
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()

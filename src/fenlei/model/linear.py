@@ -126,9 +126,7 @@ class LinearModel:
         try:
             record = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
-                raise BundleError(
-                    f"{folder / _VOCABULARY} has format {record['format']!r}; this fenlei reads {FORMAT}"
-                )
+                raise BundleError(f"{folder / _VOCABULARY} has format {record['format']!r}; this fenlei reads {FORMAT}")
             tensors = load_file(folder / _TENSORS)
             model = cls(
                 record["task"],
@@ -162,6 +160,4 @@ class LinearModel:
 def _new_vectorizer(**settings: Any) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    return TfidfVectorizer(
-        analyzer="char", ngram_range=_NGRAMS, sublinear_tf=True, dtype=np.float32, **settings
-    )
+    return TfidfVectorizer(analyzer="char", ngram_range=_NGRAMS, sublinear_tf=True, dtype=np.float32, **settings)

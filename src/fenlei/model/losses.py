@@ -13,7 +13,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def zlpr(logits: Tensor, targets: Tensor) -> Tensor:
-    """Zero-bounded log-sum-exp pairwise ranking: every right label above 0 and above every wrong one, which lie below 0.
+    """Zero-bounded log-sum-exp pairwise ranking: right labels above 0, wrong ones below.
 
     `log(1 + sum over wrong of e^s) + log(1 + sum over right of e^-s)`; balances itself over many labels.
     Su et al. 2022, https://arxiv.org/abs/2208.02955.

@@ -66,9 +66,7 @@ def scoring_batches(table: TokenTable, *, max_tokens: int) -> Iterator[PackedBat
         yield pack(table, part)
 
 
-def _within_budget(
-    lengths: NDArray[np.int64], rows: NDArray[np.int64], max_tokens: int
-) -> Iterator[NDArray[np.int64]]:
+def _within_budget(lengths: NDArray[np.int64], rows: NDArray[np.int64], max_tokens: int) -> Iterator[NDArray[np.int64]]:
     """Cut `rows` into consecutive parts of at most `max_tokens` tokens, at least one row each."""
     start, total = 0, 0
     for position, row in enumerate(rows):

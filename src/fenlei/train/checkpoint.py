@@ -86,7 +86,7 @@ class Checkpoints:
         self._last, self._cost = time.monotonic(), time.monotonic() - started
 
     def restore(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Put the newest checkpoint into `network`, `optimizer` and PyTorch's random state; returns how far it had come.
+        """Put the newest checkpoint into `network`, `optimizer` and the random state; returns how far it had come.
 
         Raises:
             FenleiError: there is no checkpoint, or the newest is damaged.
@@ -149,9 +149,7 @@ class Checkpoints:
             )
 
 
-def _tensors(
-    progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
+def _tensors(progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
     return {
         # Tied weights would be refused as shared memory, so each entry is its own copy.

@@ -35,7 +35,7 @@ class TrainSettings:
     epochs: int | None = None
     """Passes over the training rows; None: about 900 updates, but 6 to 20 passes."""
 
-    batch_size: int = 32
+    batch_size: int = 16
     """Texts of one update."""
 
     tokens_per_batch: int = 8192

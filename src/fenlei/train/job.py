@@ -11,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from fenlei.encoders.catalog import EncoderSource, open_encoder
+from fenlei.encoders.coverage import measure_coverage
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
 from fenlei.errors import DataError, SettingsError
 from fenlei.judge.decision import Decision, fit_decision
 from fenlei.judge.metrics import Counts
 from fenlei.judge.scores import scores_from_logits
-from fenlei.model.classifier import EncoderClassifier, new_classifier, set_output_bias
+from fenlei.model.build import new_classifier, set_output_bias
+from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
 from fenlei.model.losses import LOSSES
 from fenlei.runtime import Runtime
@@ -26,7 +28,10 @@ from fenlei.text.tokens import TextEncoder
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
-from fenlei.train.loop import DevScore, Fitted, Part, fit
+from fenlei.train.loop import DevScore, Part, fit
+
+# Texts whose characters are looked up in the vocabulary before training.
+_COVERAGE_SAMPLE = 2000
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,9 @@ def train(
     }
     journal.record("start", **facts, settings=settings.to_dict())
     _say_what_was_settled(journal, source, classifier, fresh.identity_pooler, facts)
+    sample = train_rows[:: 1 + len(train_rows) // _COVERAGE_SAMPLE]
+    if warning := measure_coverage(tokenizer, [row.text for row in sample]).warning():
+        journal.say(f"warning: {warning}")
 
     train_part, dev_part = Part(train_table, train_truth), Part(dev_table, dev_truth)
     circumstances = {
@@ -161,9 +169,7 @@ def train(
     facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
     journal.record("end", **facts)
     checkpoints.clear()
-    return Trained(
-        task, labels, source, tokenizer, text_encoder, classifier, decision, baseline, settings, facts
-    )
+    return Trained(task, labels, source, tokenizer, text_encoder, classifier, decision, baseline, settings, facts)
 
 
 def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) -> DevScore:
@@ -189,11 +195,16 @@ def _digest(arrays: Iterable[NDArray[Any]]) -> str:
 def _log_odds(truth: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(C,) log-odds of each label's share, smoothed by one row on either side."""
     positive = truth.sum(axis=0, dtype=np.float64)
-    return np.log((positive + 1) / (len(truth) - positive + 1))
+    odds: NDArray[np.float64] = (positive + 1) / (len(truth) - positive + 1)
+    return np.log(odds)
 
 
 def _say_what_was_settled(
-    journal: Journal, source: EncoderSource, classifier: EncoderClassifier, identity_pooler: bool, facts: dict[str, Any]
+    journal: Journal,
+    source: EncoderSource,
+    classifier: EncoderClassifier,
+    identity_pooler: bool,
+    facts: dict[str, Any],
 ) -> None:
     architecture = type(classifier.network).__name__
     pooler = ", with a fresh pooler that starts as the identity" if identity_pooler else ""
@@ -210,6 +221,6 @@ def _say_what_was_settled(
     )
     if facts["texts_cut"]:
         journal.say(
-            f"truncation cuts {facts['texts_cut']:.1%} of the training texts and {facts['tokens_cut']:.1%} of their tokens; "
-            "--max-tokens sets the limit"
+            f"truncation cuts {facts['texts_cut']:.1%} of the training texts and {facts['tokens_cut']:.1%} "
+            "of their tokens; --max-tokens sets the limit"
         )

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from fenlei.errors import FenleiError
-from fenlei.model.classifier import EncoderClassifier, FreshWeights, predict_logits
+from fenlei.model.build import FreshWeights
+from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import Loss
 from fenlei.runtime import Runtime
 from fenlei.text.batches import training_batches
@@ -132,7 +133,7 @@ def fit(
                 with runtime.autocast():
                     logits = classifier(batch)
                 batch_loss = loss(logits, targets[torch.from_numpy(batch.rows)]).sum()
-                (batch_loss / texts).backward()
+                (batch_loss / texts).backward()  # type: ignore[no-untyped-call]
                 progress.loss_sum += batch_loss.detach().cpu()
             update = (progress.epoch - 1) * updates_per_epoch + progress.updates_in_epoch
             set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup)

@@ -2,18 +2,20 @@
 
 import torch
 
-from fenlei.model.classifier import EncoderClassifier, FreshWeights
+from fenlei.model.build import FreshWeights
+from fenlei.model.classifier import EncoderClassifier
 from fenlei.train.config import TrainSettings
 
 
-def build_optimizer(
-    classifier: EncoderClassifier, fresh: FreshWeights, settings: TrainSettings
-) -> torch.optim.AdamW:
+def build_optimizer(classifier: EncoderClassifier, fresh: FreshWeights, settings: TrainSettings) -> torch.optim.AdamW:
     """An optimizer with up to four groups: pretrained or fresh, decayed or not.
 
     Each group keeps its peak rate under the key `peak`; `set_rate` derives `lr` from it.
     """
-    rates = {True: settings.head_learning_rate, False: settings.encoder_rate(classifier.network.config.hidden_size)}
+    rates = {
+        True: settings.head_learning_rate,
+        False: settings.encoder_rate(classifier.network.config.hidden_size),
+    }
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in classifier.network.named_parameters():
         if parameter.requires_grad:

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fenlei.errors import EncoderError
-from fenlei.model.classifier import load_classifier, new_classifier, predict_logits, set_output_bias
+from fenlei.model.build import load_classifier, new_classifier, set_output_bias
+from fenlei.model.classifier import predict_logits
 from fenlei.runtime import Runtime
 from fenlei.text.tokens import TokenTable
 
@@ -56,14 +57,14 @@ def test_an_encoder_without_a_pooler_gets_the_identity(tiny_encoder, tmp_path):
 
 def test_a_missing_weight_is_an_error_and_not_a_random_layer(tiny_encoder, tmp_path):
     folder = edited(tiny_encoder, tmp_path / "torn", drop=["layer.1.attention.self.query.weight"])
-    with pytest.raises(EncoderError, match=r"1 weights of BertForSequenceClassification are missing or of another shape"):
+    with pytest.raises(
+        EncoderError, match=r"1 weights of BertForSequenceClassification are missing or of another shape"
+    ):
         new_classifier(folder, LABELS, "multilabel", seed=0)
 
 
 def test_a_weight_of_another_shape_is_an_error(tiny_encoder, tmp_path):
-    folder = edited(
-        tiny_encoder, tmp_path / "odd", add={"embeddings.position_embeddings.weight": torch.zeros(32, 32)}
-    )
+    folder = edited(tiny_encoder, tmp_path / "odd", add={"embeddings.position_embeddings.weight": torch.zeros(32, 32)})
     with pytest.raises(EncoderError, match=r"another shape, e\.g\. bert\.embeddings\.position_embeddings\.weight"):
         new_classifier(folder, LABELS, "multilabel", seed=0)
 

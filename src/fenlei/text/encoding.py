@@ -1,0 +1,83 @@
+"""Which character encoding a text file has.
+
+In this order: byte order mark, strict UTF-8, UTF-16 by its zero bytes, strict GB18030, and only then
+charset-normalizer, which alone takes short GBK texts for Big5.
+"""
+
+import codecs
+import re
+from pathlib import Path
+
+from fenlei.errors import DataError
+
+# Enough to be sure; a wrong byte further on is reported when it is read.
+_SAMPLE = 4 << 20
+
+# What no text holds, but bytes that are none soon do.
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def detect_encoding(path: Path) -> str:
+    """The encoding of the file, under the name of Python's codec.
+
+    Raises:
+        DataError: no encoding fits, or the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            sample = file.read(_SAMPLE)
+            whole = len(sample) < _SAMPLE
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return encoding_of(sample, whole=whole, name=str(path))
+
+
+def encoding_of(sample: bytes, *, whole: bool, name: str) -> str:
+    """The encoding of a file that begins with `sample`.
+
+    Args:
+        sample: its first bytes.
+        whole: whether that is all of it; otherwise a character may be cut at the end.
+        name: of the file, for the message.
+
+    Raises:
+        DataError: no encoding fits.
+    """
+    for mark, encoding in _MARKS:
+        if sample.startswith(mark):
+            return encoding
+    if _decodes(sample, "utf-8", whole) and b"\0" not in sample:
+        return "utf-8"
+    # A zero byte stands in no text but UTF-16's and UTF-32's: in the high or the low byte of what is ASCII.
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    if even or odd:
+        encoding = "utf-16-le" if odd >= even else "utf-16-be"
+        if _decodes(sample, encoding, whole) and not _CONTROL.search(sample.decode(encoding, "ignore")):
+            return encoding
+    elif _decodes(sample, "gb18030", whole):
+        return "gb18030"
+    from charset_normalizer import from_bytes
+
+    guess = from_bytes(sample).best()
+    if guess is None or b"\0" in sample:
+        raise DataError(
+            f"the character encoding of {name} is not known: it is not UTF-8, UTF-16 or GB18030",
+            hint="name it with --encoding, or save the file as UTF-8",
+        )
+    return guess.encoding
+
+
+def _decodes(sample: bytes, encoding: str, whole: bool) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(sample, final=whole)
+    except UnicodeDecodeError:
+        return False
+    return True

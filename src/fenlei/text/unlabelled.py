@@ -1,0 +1,67 @@
+"""Files to predict -> their texts, streamed, each with the other cells of its row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fenlei.errors import DataError
+from fenlei.text.read import TEXT_NAMES, BadRow, ReadOptions, find_column
+from fenlei.text.rows import open_rows, rows_of_stdin
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """A row to predict: its text and all its cells."""
+
+    text: str
+    cells: dict[str, Any]
+
+
+class TextSource:
+    """The texts of a file, streamed row by row with their other columns.
+
+    Args:
+        source: a file, or the bytes of plain lines that came through a pipe.
+        options: encoding, text column, and what a bad row does.
+
+    Attributes:
+        format: of the file.
+        columns: of the file; empty for plain lines.
+        skipped: the bad rows that were left out so far.
+
+    Raises:
+        DataError: the file or its text column is missing; while iterating: a bad row that is not to be skipped.
+    """
+
+    def __init__(self, source: Path | bytes, options: ReadOptions) -> None:
+        if isinstance(source, bytes):
+            self._rows = rows_of_stdin(source, encoding=options.encoding)
+        else:
+            self._rows = open_rows(source, encoding=options.encoding)
+        self._options = options
+        self.format = self._rows.format
+        self.columns = () if self.format == "lines" else self._rows.columns
+        self.skipped: list[BadRow] = []
+        self._text = find_column(self._rows.columns, options.text_column, TEXT_NAMES, "text", self._rows.name)
+
+    def count(self) -> int:
+        """How many rows there are, by reading them once."""
+        return sum(1 for _ in self._rows)
+
+    def __iter__(self) -> Iterator[TextRow]:
+        for row in self._rows:
+            text = row.cells.get(self._text)
+            if row.problem is None and isinstance(text, str):
+                yield TextRow(text, row.cells)
+                continue
+            bad = BadRow(
+                self._rows.name,
+                row.number,
+                self._text,
+                str(text),
+                row.problem or "the text is missing or no string",
+            )
+            if self._options.on_bad_row == "error":
+                raise DataError(str(bad), hint="mend it, or leave it out with --on-bad-row skip")
+            self.skipped.append(bad)

@@ -1,0 +1,235 @@
+"""The commands as a user types them, on a tiny encoder: files in, files out, words on stderr and data on stdout."""
+
+import csv
+import inspect
+import json
+import subprocess
+import sys
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from fenlei import Classifier, TrainSettings
+from fenlei.cli import app, main
+from fenlei.cli.train import train
+
+TOPICS = {"财经": ["股票", "涨跌", "银行", "利率"], "体育": ["球队", "比赛", "决赛", "冠军"], "健康": ["新药", "临床", "医院", "疫苗"]}
+
+
+def write_rows(path, count, seed, encoding="gb18030"):
+    random = np.random.default_rng(seed)
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["编号", "内容", "标签"])
+        for number in range(count):
+            labels = random.choice(list(TOPICS), size=random.integers(0, 3), replace=False)
+            words = [word for label in labels for word in random.choice(TOPICS[label], 2)]
+            text = "".join(random.permutation([*words, "今天", "的", "消息", f"{seed}x{number}"]))
+            writer.writerow([f"{seed}-{number}", text, "|".join(labels)])
+    return path
+
+
+@pytest.fixture
+def fenlei(monkeypatch, capsys):
+    def run(*arguments, expect=0):
+        monkeypatch.setattr(sys, "argv", ["fenlei", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+            raise SystemExit(0)
+        captured = capsys.readouterr()
+        assert (ended.value.code or 0) == expect, captured.err
+        return captured
+
+    return run
+
+
+QUICK = ["--threads", 1, "--precision", "float32"]
+SETTINGS = [*QUICK, "--max-tokens", 40, "--learning-rate", 3e-3, "--head-learning-rate", 3e-3]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory, tiny_encoder):
+    """A bundle trained by the command line, in a folder with Chinese and spaces."""
+    folder = tmp_path_factory.mktemp("run") / "我的 模型"
+    data = write_rows(folder.with_name("训练 数据.csv"), 400, seed=1)
+    arguments = ["train", data, "--encoder", tiny_encoder, "--out", folder, "--epochs", 8, *SETTINGS]
+    done = subprocess.run(
+        [sys.executable, "-c", "from fenlei.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    folder.with_name("stdout").write_text(done.stdout, encoding="utf-8")
+    folder.with_name("stderr").write_text(done.stderr, encoding="utf-8")
+    return folder
+
+
+def test_train_says_what_it_does_and_prints_the_report(bundle):
+    out = bundle.with_name("stdout").read_text(encoding="utf-8")
+    err = bundle.with_name("stderr").read_text(encoding="utf-8")
+    assert "micro-F1" in out
+    assert "TF-IDF + linear" in out
+    assert "epoch" not in out
+    for part in ("csv gb18030, 400 rows", "split      train", "encoder ", "epoch  1/8", "bundle ", "report "):
+        assert part in err
+    run = bundle.with_name(f"{bundle.name}.run")
+    assert [path.name for path in sorted((run / "split").iterdir())] == ["dev.csv", "test.csv", "train.csv"]
+    events = [json.loads(line)["event"] for line in (run / "journal.jsonl").read_text("utf-8").splitlines()]
+    assert events == ["start", *["epoch"] * (len(events) - 2), "end"]
+    assert not list(run.glob("checkpoint-*"))
+    report = bundle / "report" / "test"
+    assert {path.name for path in report.iterdir()} == {"report.txt", "report.json", "report.csv", "errors.csv"}
+    assert (report / "report.txt").read_text("utf-8") == out
+    assert (report / "report.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+def test_evaluate_finds_the_same_figures_as_train_and_python(fenlei, bundle):
+    test = bundle.with_name(f"{bundle.name}.run") / "split" / "test.csv"
+    done = fenlei("evaluate", bundle, test, "--json", *QUICK)
+    printed = json.loads(done.out)
+    trained = json.loads((bundle / "report" / "test" / "report.json").read_text("utf-8"))
+    assert printed["figures"] == trained["figures"]
+    from fenlei import read_examples
+
+    classifier = Classifier.load(bundle, precision="float32", threads=1)
+    evaluation = classifier.evaluate(read_examples(test).examples)
+    assert evaluation.report.figures["micro_f1"].value == printed["figures"]["micro_f1"]["value"]
+
+
+def test_a_report_on_training_rows_says_so(fenlei, bundle, tmp_path):
+    rows = bundle.with_name(f"{bundle.name}.run") / "split" / "train.csv"
+    done = fenlei("evaluate", bundle, rows, "--out", tmp_path / "r", *QUICK)
+    assert "of these rows were in the train part when the classifier was made" in done.out
+
+
+def test_predict_keeps_rows_and_columns(fenlei, bundle, tmp_path):
+    data = write_rows(tmp_path / "新.csv", 30, seed=9)
+    done = fenlei("predict", bundle, data, "--out", tmp_path / "标好.csv", "--top-k", 2, *QUICK)
+    assert done.out == ""
+    with (tmp_path / "标好.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["编号", "内容", "标签", "predicted", "scores"]
+    assert [row["编号"] for row in rows] == [f"9-{number}" for number in range(30)]
+    classifier = Classifier.load(bundle, precision="float32", threads=1)
+    expected = classifier.predict([row["内容"] for row in rows], top_k=2)
+    assert [row["predicted"] for row in rows] == ["|".join(prediction.labels) for prediction in expected]
+    assert rows[0]["scores"].split("|")[0] == "{} {:.4f}".format(*expected[0].scores[0])
+    assert sum(set(row["predicted"].split("|")) == set(row["标签"].split("|")) for row in rows) > 20
+
+
+def test_predict_lines_and_json_lines(fenlei, bundle, tmp_path):
+    (tmp_path / "a.txt").write_text("球队今天进决赛\n\n银行利率\n", encoding="utf-8")
+    lines = fenlei("predict", bundle, tmp_path / "a.txt", *QUICK).out.split("\n")
+    assert [line.split("\t")[1] for line in lines[:-1]] == ["球队今天进决赛", "", "银行利率"]
+    assert lines[0].split("\t")[0] == "体育"
+    (tmp_path / "a.jsonl").write_text('{"text": "银行利率", "n": 1}\n', encoding="utf-8")
+    answer = json.loads(fenlei("predict", bundle, tmp_path / "a.jsonl", "--top-k", 1, *QUICK).out)
+    assert answer["n"] == 1
+    assert answer["predicted"] == ["财经"]
+    assert list(answer["scores"]) == ["财经"]
+    as_csv = fenlei("predict", bundle, tmp_path / "a.txt", "--format", "csv", *QUICK).out
+    assert as_csv.startswith("text,predicted\n")
+
+
+def test_predict_from_a_pipe(bundle):
+    done = subprocess.run(
+        [sys.executable, "-c", "from fenlei.cli import main; main()", "predict", str(bundle), "--threads", "1"],
+        input="球队进决赛\n".encode("gbk"),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.decode() == "体育\t球队进决赛\n"
+
+
+def test_an_interrupted_predict_leaves_nothing(fenlei, bundle, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "好"}\n{"x": 1}\n', encoding="utf-8")
+    (tmp_path / "out.jsonl").write_text("precious")
+    done = fenlei("predict", bundle, tmp_path / "a.jsonl", "--out", tmp_path / "out.jsonl", *QUICK, expect=1)
+    assert "error: " in done.err
+    assert "line 2, column 'text'" in done.err
+    assert "hint: mend it, or leave it out with --on-bad-row skip" in done.err
+    assert (tmp_path / "out.jsonl").read_text() == "precious"
+    done = fenlei(
+        "predict", bundle, tmp_path / "a.jsonl", "--out", tmp_path / "out.jsonl", "--on-bad-row", "skip", *QUICK
+    )
+    assert "skipped " in done.err
+    assert len((tmp_path / "out.jsonl").read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "x.pdf"], "the format of x.pdf is not known from its name; known are .csv, .jsonl, .txt"),
+        (["--format", "xml"], "--format is 'xml'; accepted are csv, jsonl, lines"),
+    ],
+)
+def test_an_unknown_result_format_is_refused_before_the_work(fenlei, bundle, tmp_path, arguments, message):
+    (tmp_path / "a.txt").write_text("好\n", encoding="utf-8")
+    assert message in fenlei("predict", bundle, tmp_path / "a.txt", *arguments, expect=1).err
+
+
+def test_a_column_that_predict_would_add_twice(fenlei, bundle, tmp_path):
+    (tmp_path / "a.csv").write_text("text,predicted\n好,甲\n", encoding="utf-8")
+    done = fenlei("predict", bundle, tmp_path / "a.csv", *QUICK, expect=1)
+    assert "the input already has the column 'predicted', which predict would add" in done.err
+
+
+def test_a_bundle_is_not_overwritten_and_the_refusal_comes_first(fenlei, bundle, tmp_path, tiny_encoder):
+    done = fenlei("train", tmp_path / "no such file.csv", "--out", bundle, expect=1)
+    assert "already holds a bundle" in done.err
+
+
+def test_settings_of_another_task_are_refused(fenlei, tmp_path, tiny_encoder):
+    data = write_rows(tmp_path / "a.csv", 60, seed=3)
+    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--loss", "ce", *SETTINGS, expect=1)
+    assert "--loss is 'ce'; for multilabel accepted are zlpr, bce" in done.err
+    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, *QUICK, expect=1)
+    assert "--max-tokens is 300; this encoder has 64 positions" in done.err
+    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--task", "multiclass", *SETTINGS, expect=1)
+    assert "a multiclass task has exactly one" in done.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_binary_cross_entropy_starts_at_the_labels_shares(fenlei, tmp_path, tiny_encoder):
+    data = write_rows(tmp_path / "a.csv", 80, seed=3)
+    fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--loss", "bce", "--epochs", 1, *SETTINGS)
+    assert json.loads((tmp_path / "o" / "fenlei.json").read_text("utf-8"))["training"]["loss"] == "bce"
+
+
+def test_rows_that_leak_leave_training(fenlei, tmp_path, tiny_encoder):
+    data, test = write_rows(tmp_path / "a.csv", 80, seed=3), write_rows(tmp_path / "t.csv", 5, seed=3)
+    done = fenlei(
+        "train", data, "--test", test, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS
+    )
+    # Those of the five that were not cut off for dev.
+    assert "training rows also stand in dev or test and are left out: row 3-" in done.err
+    assert "when the classifier was made" not in done.out or "dev part" in done.out
+
+
+def test_nothing_to_resume(fenlei, tmp_path, tiny_encoder):
+    data = write_rows(tmp_path / "a.csv", 60, seed=3)
+    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--resume", *SETTINGS, expect=1)
+    assert "there is no checkpoint to resume from" in done.err
+
+
+def test_flags_have_the_defaults_of_the_settings():
+    flags = {name: parameter.default for name, parameter in inspect.signature(train).parameters.items()}
+    for field in fields(TrainSettings):
+        assert flags[field.name] == field.default, field.name
+
+
+def test_the_list_of_flags_changes_only_on_purpose():
+    frozen = {
+        "train": "batch_size clip_norm data dev device encoder encoding epochs group_column head_learning_rate "
+        "label_column label_separator learning_rate loss max_tokens on_bad_row out overwrite patience precision resume "
+        "seed task test text_column threads tokens_per_batch truncation warmup weight_decay",
+        "evaluate": "as_json bundle data device encoding group_column label_column label_separator on_bad_row out "
+        "precision text_column threads",
+        "predict": "bundle device encoding file on_bad_row out out_format precision text_column threads top_k",
+    }
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        if name in frozen:
+            assert sorted(inspect.signature(command.callback).parameters) == frozen[name].split(), name
+        assert inspect.getdoc(command.callback), name

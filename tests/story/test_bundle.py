@@ -1,0 +1,212 @@
+"""From rows to a bundle and back: the same answers from Python, after a reload, and from transformers alone."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from fenlei import BundleError, Classifier, DataError, Example, open_runtime
+from fenlei.bundle import Bundle
+
+TOPICS = {
+    "财经": ["股票", "涨跌", "银行", "利率"],
+    "体育": ["球队", "比赛", "决赛", "冠军"],
+    "健康": ["新药", "临床", "医院", "疫苗"],
+}
+
+
+def rows(count, seed, single=False):
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        labels = random.choice(list(TOPICS), size=1 if single else random.integers(0, 3), replace=False)
+        words = [word for label in labels for word in random.choice(TOPICS[label], 2)]
+        text = "".join(random.permutation([*words, "今天", "的", "消息", str(number)]))
+        made.append(Example(str(number), text, tuple(str(label) for label in labels)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_encoder):
+    runtime = open_runtime(device="cpu", precision="float32", threads=1)
+    return Classifier.train(
+        rows(300, 1),
+        dev=rows(60, 2),
+        runtime=runtime,
+        encoder=str(tiny_encoder),
+        max_tokens=40,
+        epochs=10,
+        learning_rate=3e-3,
+        head_learning_rate=3e-3,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "新闻 模型"
+    trained.save(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def load(folder):
+    return Classifier.load(folder, device="cpu", precision="float32", threads=1)
+
+
+TEXTS = ["球队今天进决赛", "银行利率涨跌的消息", "", "医院报道[MASK]新药和股票" + "了" * 100]
+
+
+def test_it_learned_and_says_so_honestly(trained):
+    evaluation = trained.evaluate(rows(80, 3))
+    figure = evaluation.report.figures["micro_f1"]
+    assert figure.value > 0.9
+    assert figure.interval.low <= figure.value <= figure.interval.high
+    assert evaluation.report.comparison.name == "TF-IDF + linear"
+    again = trained.evaluate(rows(300, 1)[:50])
+    assert any("were in the train part" in note for note in again.report.notes())
+
+
+def test_a_reloaded_classifier_answers_alike_to_the_bit(trained, folder):
+    np.testing.assert_array_equal(load(folder).scores(TEXTS), trained.scores(TEXTS))
+    assert load(folder).predict(TEXTS) == trained.predict(TEXTS)
+    assert load(folder).decision == trained.decision
+
+
+def test_transformers_alone_gives_the_same_logits(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    batch = tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    with torch.no_grad():
+        scores = torch.sigmoid(network(**batch).logits).numpy()
+    classifier = load(folder)
+    np.testing.assert_allclose(scores, classifier.scores(TEXTS), atol=1e-5)
+    assert [network.config.id2label[i] for i in range(3)] == list(classifier.labels)
+    assert network.config.problem_type == "multi_label_classification"
+
+
+def test_order_and_company_change_no_answer(folder):
+    classifier = load(folder)
+    many = [row.text for row in rows(50, 4)]
+    together = classifier.scores(many)
+    np.testing.assert_allclose(classifier.scores(many[::-1])[::-1], together, atol=1e-5)
+    alone = np.concatenate([classifier.scores([text]) for text in many])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_predictions_follow_the_saved_decision(folder):
+    classifier = load(folder)
+    scores = classifier.scores(TEXTS)
+    for row, prediction in zip(scores, classifier.predict(TEXTS, top_k=2), strict=True):
+        expected = [
+            label
+            for label, score in zip(classifier.labels, row, strict=True)
+            if score >= classifier.decision.thresholds
+        ]
+        assert list(prediction.labels) == expected
+        assert [label for label, _ in prediction.scores] == [classifier.labels[i] for i in np.argsort(-row)[:2]]
+
+
+def test_a_multiclass_task_gives_exactly_one_label(tiny_encoder, tmp_path):
+    classifier = Classifier.train(
+        rows(300, 5, single=True),
+        runtime=open_runtime(device="cpu", precision="float32", threads=1),
+        encoder=str(tiny_encoder),
+        max_tokens=40,
+        epochs=12,
+        learning_rate=3e-3,
+        head_learning_rate=3e-3,
+    )
+    assert classifier.task == "multiclass"
+    classifier.save(tmp_path / "bundle")
+    reloaded = load(tmp_path / "bundle")
+    np.testing.assert_allclose(reloaded.scores(TEXTS).sum(axis=1), 1)
+    assert all(len(prediction.labels) == 1 for prediction in reloaded.predict(TEXTS))
+    evaluation = reloaded.evaluate(rows(60, 6, single=True))
+    assert evaluation.report.figures["accuracy"].value > 0.9
+
+
+def test_one_string_is_no_list_of_texts(trained):
+    with pytest.raises(DataError, match="takes a list of texts"):
+        trained.predict("球队今天进决赛")
+
+
+def test_no_rows_are_no_evaluation(trained):
+    with pytest.raises(DataError, match="there are no rows to evaluate"):
+        trained.evaluate([])
+
+
+def test_an_unknown_label_is_named_with_its_row_and_the_nearest(trained):
+    with pytest.raises(
+        DataError, match="row 7: the label '体育界' is not among the 3 labels.*nearest known one is '体育'"
+    ):
+        trained.evaluate([Example("7", "球队", ("体育界",))])
+
+
+def test_a_bundle_is_not_overwritten_unasked(trained, copy):
+    with pytest.raises(BundleError, match="already holds a bundle") as caught:
+        trained.save(copy)
+    assert "--overwrite" in caught.value.hint
+    trained.save(copy, overwrite=True)
+    assert load(copy).predict(TEXTS) == trained.predict(TEXTS)
+
+
+def test_a_folder_that_is_no_bundle_is_never_overwritten(trained, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
+        trained.save(tmp_path / "thesis", overwrite=True)
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
+
+
+def test_no_bundle_there(tmp_path):
+    with pytest.raises(BundleError, match="there is no bundle at"):
+        Bundle.read(tmp_path / "nothing")
+    with pytest.raises(BundleError, match=r"is not a bundle: it has no fenlei\.json"):
+        Bundle.read(tmp_path)
+
+
+def test_an_unknown_format_is_refused(copy):
+    manifest = json.loads((copy / "fenlei.json").read_text("utf-8"))
+    (copy / "fenlei.json").write_text(json.dumps(manifest | {"format": 99}), "utf-8")
+    with pytest.raises(BundleError, match="has bundle format 99; this fenlei .* reads format 1"):
+        Bundle.read(copy)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "tokenizer.json has 2 bytes instead of"),
+        (lambda f: (f / "fenlei.json").write_text("{"), "fenlei.json is damaged"),
+        (lambda f: flip(f / "model.safetensors"), "the content of model.safetensors has changed"),
+    ],
+)
+def test_a_damaged_bundle_is_refused_with_the_file_named(copy, damage, message):
+    damage(copy)
+    with pytest.raises(BundleError, match=message):
+        Bundle.read(copy)
+
+
+def test_a_manifest_that_does_not_fit_is_refused(copy):
+    manifest = json.loads((copy / "fenlei.json").read_text("utf-8"))
+    del manifest["task"]
+    (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError, match=r"fenlei\.json does not describe this bundle: KeyError\('task'\)"):
+        Bundle.read(copy)
+
+
+def test_nothing_in_a_bundle_is_a_pickle(folder):
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {".json", ".safetensors", ".txt", ".csv"}
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)

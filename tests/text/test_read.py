@@ -1,0 +1,239 @@
+"""Reading labelled files as offices have them, written by the real libraries."""
+
+import csv
+import json
+
+import pytest
+import xlsxwriter
+
+from fenlei.errors import DataError, SettingsError
+from fenlei.text.example import Example
+from fenlei.text.read import ReadOptions, read_examples
+from fenlei.text.unlabelled import TextSource
+
+ROWS = [
+    ("财经|科技", "芯片公司上市，首日涨两成"),
+    ("体育", "门将“零封”，\n对手五次射门"),
+    ("", "今天有雾"),
+    ("体育|财经", "球队易主"),
+]
+
+
+def expected(ids=("2", "3", "5", "6")):
+    return tuple(
+        Example(id, text, tuple(label for label in labels.split("|") if label))
+        for id, (labels, text) in zip(ids, ROWS, strict=True)
+    )
+
+
+def csv_file(path, rows=ROWS, header=("标签", "文本"), encoding="utf-8", delimiter=","):
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([header, *rows])
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".tsv", "\t")])
+def test_csv_and_tsv_in_every_encoding(tmp_path, encoding, suffix, delimiter):
+    path = csv_file(tmp_path / f"新闻 1{suffix}", encoding=encoding, delimiter=delimiter)
+    table = read_examples(path)
+    assert table.examples == expected()
+    assert table.skipped == ()
+    assert "labels split on '|'" in table.notes[0]
+
+
+def test_json_lines_with_lists_and_strings(tmp_path):
+    path = tmp_path / "a.jsonl"
+    lines = [
+        {"text": "甲文", "label": ["财经", "体育"]},
+        {"text": "乙文", "label": []},
+        {"text": "丙\u2028文", "label": "财经"},
+    ]
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
+    assert [(row.id, row.text, row.labels) for row in read_examples(path).examples] == [
+        ("1", "甲文", ("财经", "体育")),
+        ("2", "乙文", ()),
+        ("3", "丙\u2028文", ("财经",)),
+    ]
+
+
+def test_xlsx(tmp_path):
+    book = xlsxwriter.Workbook(tmp_path / "表.xlsx")
+    sheet = book.add_worksheet()
+    for number, row in enumerate([("标签", "文本"), *ROWS]):
+        sheet.write_row(number, 0, row)
+    book.close()
+    table = read_examples(tmp_path / "表.xlsx")
+    assert table.examples == expected(ids=("2", "3", "4", "5"))
+
+
+def test_a_damaged_xlsx_is_named(tmp_path):
+    (tmp_path / "表.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
+    with pytest.raises(DataError, match=r"表\.xlsx cannot be read as xlsx"):
+        read_examples(tmp_path / "表.xlsx")
+
+
+@pytest.mark.parametrize("separator", ["|", ",", "，", ";", "；", "、"])
+def test_separators_are_found_by_their_pieces(tmp_path, separator):
+    rows = [(separator.join(labels), "文") for labels in (["财经", "体育"], ["体育"], ["财经"], ["体育", "财经"])]
+    path = csv_file(tmp_path / "a.csv", rows)
+    assert [row.labels for row in read_examples(path).examples] == [
+        ("财经", "体育"),
+        ("体育",),
+        ("财经",),
+        ("体育", "财经"),
+    ]
+
+
+def test_a_character_inside_names_is_no_separator(tmp_path):
+    rows = [("交通、运输", "文"), ("文化、体育", "文"), ("财经", "文"), ("交通、运输", "文")]
+    path = csv_file(tmp_path / "a.csv", rows)
+    assert [row.labels for row in read_examples(path).examples] == [
+        ("交通、运输",),
+        ("文化、体育",),
+        ("财经",),
+        ("交通、运输",),
+    ]
+    split = read_examples(path, ReadOptions(label_separator="、"))
+    assert split.examples[0].labels == ("交通", "运输")
+
+
+def test_multiclass_cells_stay_whole_unless_told(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("甲|乙", "文"), ("甲", "文"), ("乙", "文")])
+    assert read_examples(path, task="multiclass").examples[0].labels == ("甲|乙",)
+    assert read_examples(path, ReadOptions(label_separator="|"), task="multiclass").examples[0].labels == ("甲", "乙")
+
+
+@pytest.mark.parametrize("cell", ["", " ", "无", "None", "没有", "NULL", "N/A", "[]"])
+def test_words_for_no_label(tmp_path, cell):
+    path = csv_file(tmp_path / "a.csv", [(cell, "文"), ("甲", "文")])
+    assert read_examples(path).examples[0].labels == ()
+
+
+def test_a_json_list_in_a_cell_and_repeated_labels(tmp_path):
+    path = csv_file(
+        tmp_path / "a.csv", [('["A,B", "C"]', "文"), ("C", "文"), ("C|C", "文"), ("C|D", "文"), ("D", "文")]
+    )
+    assert [row.labels for row in read_examples(path).examples][:3] == [("A,B", "C"), ("C",), ("C",)]
+
+
+def test_columns_are_found_by_name_or_named(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("x", "甲", "题")], header=("正文内容", "Category", "Title"))
+    assert read_examples(path).examples[0].text == "题"
+    assert read_examples(path, ReadOptions(text_column="正文内容")).examples[0].text == "x"
+    with pytest.raises(DataError, match=r"has no column '正文'; its columns are 正文内容, Category, Title"):
+        read_examples(path, ReadOptions(text_column="正文"))
+    path = csv_file(tmp_path / "b.csv", [("x", "甲")], header=("a", "b"))
+    with pytest.raises(DataError, match="no column looks like the text; its columns are a, b") as caught:
+        read_examples(path)
+    assert caught.value.hint == "name it with --text-column"
+
+
+def test_id_and_group_columns(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("7", "文", "甲", "卷1")], header=("id", "text", "label", "doc"))
+    assert read_examples(path, ReadOptions(group_column="doc")).examples == (Example("7", "文", ("甲",), "卷1"),)
+
+
+def test_several_files_are_read_as_one(tmp_path):
+    paths = [csv_file(tmp_path / f"{name}.csv", [("甲", name)]) for name in ("a", "b")]
+    assert [row.id for row in read_examples(paths).examples] == ["a:2", "b:2"]
+
+
+BAD = "text,label\n好的,甲\n,甲\n多,一,格\n好,乙\nNUL\0,甲\n"
+
+
+def test_bad_rows_are_all_reported_with_their_place(tmp_path):
+    (tmp_path / "a.csv").write_text(BAD, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_examples(tmp_path / "a.csv", ReadOptions(encoding="utf-8"))
+    message = str(caught.value)
+    assert "3 of 5 rows cannot be used" in message
+    assert "a.csv, line 3, column 'text': the text is empty: ''" in message
+    assert "a.csv, line 4: 3 cells where the header has 2" in message
+    assert "a.csv, line 6, column 'text': the text holds a NUL character" in message
+    assert "--on-bad-row skip" in caught.value.hint
+
+
+def test_bad_rows_can_be_skipped_and_are_listed(tmp_path):
+    (tmp_path / "a.csv").write_text(BAD, encoding="utf-8")
+    table = read_examples(tmp_path / "a.csv", ReadOptions(encoding="utf-8", on_bad_row="skip"))
+    assert [row.text for row in table.examples] == ["好的", "好"]
+    assert [row.line for row in table.skipped] == [3, 4, 6]
+
+
+def test_bad_json_lines(tmp_path):
+    lines = [
+        '{"text": "好", "label": "甲"}',
+        "{broken",
+        "[1, 2]",
+        '{"text": 5, "label": "甲"}',
+        '{"text": "好", "label": {"x": 1}}',
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    reasons = [row.reason for row in read_examples(tmp_path / "a.jsonl", ReadOptions(on_bad_row="skip")).skipped]
+    assert reasons[0].startswith("broken JSON")
+    assert reasons[1:] == [
+        "not a JSON object",
+        "the text is missing or no string",
+        "labels are neither a string nor a list of strings",
+    ]
+
+
+def test_a_repeated_id_is_a_bad_row(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("1", "文", "甲"), ("1", "书", "甲")], header=("id", "text", "label"))
+    with pytest.raises(DataError, match="line 3, column 'id': this id occurred before: '1'"):
+        read_examples(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.doc", b"x", r"the suffix '\.doc' is not known; accepted are \.csv"),
+        ("a.csv", b"", "is empty: it has no header line"),
+        ("a.csv", b"text,text\n", "the column 'text' occurs more than once"),
+        ("a.csv", b"text,label\n", "there are no usable rows"),
+        ("a.csv", b'text,label\n"open,x\n', "is no valid CSV"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_examples(tmp_path / name)
+
+
+def test_a_missing_file_and_a_wrong_encoding(tmp_path):
+    with pytest.raises(DataError, match="there is no file"):
+        read_examples(tmp_path / "no.csv")
+    path = csv_file(tmp_path / "a.csv", encoding="gbk")
+    with pytest.raises(DataError, match="is not utf-8"):
+        read_examples(path, ReadOptions(encoding="utf-8"))
+    with pytest.raises(DataError, match="--encoding is 'gbq', which Python does not know"):
+        read_examples(path, ReadOptions(encoding="gbq"))
+    late = tmp_path / "late.csv"
+    late.write_bytes("text,label\n好,甲\n".encode() + b"\xff\xfe,x\n")
+    with pytest.raises(DataError, match=r"late\.csv is not utf-8: invalid start byte \(b'\\xff'\)"):
+        read_examples(late, ReadOptions(encoding="utf-8"))
+
+
+def test_an_unknown_way_with_bad_rows_is_refused():
+    with pytest.raises(SettingsError, match="--on-bad-row is 'ignore'; accepted are error, skip"):
+        ReadOptions(on_bad_row="ignore")
+
+
+def test_texts_to_predict_keep_their_other_columns(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("7", "文", "x")], header=("id", "text", "more"))
+    source = TextSource(path, ReadOptions())
+    assert source.columns == ("id", "text", "more")
+    assert [(row.text, row.cells) for row in source] == [("文", {"id": "7", "text": "文", "more": "x"})]
+    lines = TextSource("甲文\n\n乙文\n".encode("gbk"), ReadOptions())
+    assert lines.columns == ()
+    assert [row.text for row in lines] == ["甲文", "", "乙文"]
+
+
+def test_bad_rows_to_predict(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "好"}\n{"txt": 1}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="line 2, column 'text': the text is missing or no string"):
+        list(TextSource(tmp_path / "a.jsonl", ReadOptions()))
+    source = TextSource(tmp_path / "a.jsonl", ReadOptions(on_bad_row="skip"))
+    assert len(list(source)) == 1
+    assert len(source.skipped) == 1

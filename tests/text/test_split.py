@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from fenlei.errors import DataError
+from fenlei.text.example import Example, text_fingerprint
+from fenlei.text.split import split_examples
+
+RATIOS = {"train": 0.8, "dev": 0.1, "test": 0.1}
+
+
+def multilabel(count=600, seed=0):
+    random = np.random.default_rng(seed)
+    shares = {"甲": 0.5, "乙": 0.2, "丙": 0.05}
+    return [
+        Example(str(number), f"文{number}", tuple(label for label, share in shares.items() if random.random() < share))
+        for number in range(count)
+    ]
+
+
+def share(rows, label):
+    return sum(label in row.labels for row in rows) / len(rows)
+
+
+def test_label_shares_are_alike_and_every_row_is_in_one_part():
+    rows = multilabel()
+    parts = split_examples(rows, "multilabel", ratios=RATIOS, seed=1)
+    assert sorted(row.id for part in parts.values() for row in part) == sorted(row.id for row in rows)
+    for name, part in parts.items():
+        assert abs(len(part) - RATIOS[name] * len(rows)) <= 3
+        for label in "甲乙丙":
+            assert abs(share(part, label) - share(rows, label)) < 0.02, (name, label)
+        assert [int(row.id) for row in part] == sorted(int(row.id) for row in part)
+
+
+def test_classes_are_divided_by_largest_remainder():
+    rows = [
+        Example(str(number), f"文{number}", (label,)) for number, label in enumerate("甲" * 50 + "乙" * 30 + "丙" * 7)
+    ]
+    parts = split_examples(rows, ratios=RATIOS, seed=0)
+    assert all(abs(len(part) - RATIOS[name] * len(rows)) < 1 for name, part in parts.items())
+    assert sum(row.labels == ("甲",) for row in parts["dev"]) == 5
+
+
+def test_the_seed_alone_decides():
+    rows = multilabel()
+    first, again = (split_examples(rows, "multilabel", ratios=RATIOS, seed=3) for _ in range(2))
+    assert first == again
+    assert first != split_examples(rows, "multilabel", ratios=RATIOS, seed=4)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "multiclass"])
+def test_duplicates_and_groups_stay_on_one_side(task):
+    rows = []
+    for number in range(120):
+        label = ("甲",) if number % 2 else ("乙",)
+        rows.append(Example(f"{number}a", f"ＡＢ {number}", label, group=f"卷{number // 3}"))
+        rows.append(Example(f"{number}b", f"ab  {number} ", label))
+    parts = split_examples(rows, task, ratios={"train": 0.7, "test": 0.3}, seed=0)
+    sides = {}
+    for name, part in parts.items():
+        for row in part:
+            sides.setdefault(text_fingerprint(row.text), set()).add(name)
+            if row.group:
+                sides.setdefault(row.group, set()).add(name)
+    assert all(len(names) == 1 for names in sides.values())
+    assert 0.6 < len(parts["train"]) / len(rows) < 0.8
+
+
+def test_a_label_that_occurs_once_is_learned_from():
+    rows = [*multilabel(200), Example("once", "独一份", ("孤",))]
+    for seed in range(5):
+        assert any(row.id == "once" for row in split_examples(rows, ratios=RATIOS, seed=seed)["train"])
+
+
+def test_too_few_texts_to_split():
+    rows = [Example("1", "文", ("甲",)), Example("2", "文", ("甲",))]
+    with pytest.raises(DataError, match="2 rows with 1 different texts cannot be split into 3 parts"):
+        split_examples(rows, ratios=RATIOS, seed=0)
