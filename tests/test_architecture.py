@@ -25,6 +25,8 @@ STAGES = [
     "train",
     "bundle",
     "predict",
+    "results",
+    "predict_file",
     "cli",
 ]
 

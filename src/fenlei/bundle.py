@@ -73,6 +73,15 @@ class Bundle:
         """The tokenizer with the length limit of training."""
         return TextEncoder(self.tokenizer.tokenizer, max_tokens=self.max_tokens, truncation=cast(Any, self.truncation))
 
+    def fingerprint(self) -> str:
+        """One number for all that decides an answer."""
+        digest = hashlib.blake2b(digest_size=16)
+        for weight in self.classifier.state_dict().values():
+            digest.update(weight.numpy(force=True).tobytes())
+        text = [self.tokenizer.tokenizer.to_str(), self.max_tokens, self.truncation, self.labels.names]
+        digest.update(json.dumps([*text, self.decision.to_dict()], ensure_ascii=False).encode())
+        return digest.hexdigest()
+
     def write(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the bundle to `folder`, whole or not at all.
 

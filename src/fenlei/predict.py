@@ -68,6 +68,16 @@ class Classifier:
         """The rule from scores to labels."""
         return self._bundle.decision
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What the answers depend on, as JSON: the bundle's content, and how it is computed."""
+        runtime = self._runtime
+        return {
+            "content": self._bundle.fingerprint(),
+            "device": runtime.device,
+            "precision": runtime.precision,
+            "threads": runtime.threads,
+        }
+
     @classmethod
     def load(
         cls,

@@ -14,7 +14,11 @@ from fenlei import Classifier, TrainSettings
 from fenlei.cli import app, main
 from fenlei.cli.train import train
 
-TOPICS = {"财经": ["股票", "涨跌", "银行", "利率"], "体育": ["球队", "比赛", "决赛", "冠军"], "健康": ["新药", "临床", "医院", "疫苗"]}
+TOPICS = {
+    "财经": ["股票", "涨跌", "银行", "利率"],
+    "体育": ["球队", "比赛", "决赛", "冠军"],
+    "健康": ["新药", "临床", "医院", "疫苗"],
+}
 
 
 def write_rows(path, count, seed, encoding="gb18030"):
@@ -150,6 +154,7 @@ def test_an_interrupted_predict_leaves_nothing(fenlei, bundle, tmp_path):
     assert "line 2, column 'text'" in done.err
     assert "hint: mend it, or leave it out with --on-bad-row skip" in done.err
     assert (tmp_path / "out.jsonl").read_text() == "precious"
+    assert not (tmp_path / "out.jsonl.part.json").exists()
     done = fenlei(
         "predict", bundle, tmp_path / "a.jsonl", "--out", tmp_path / "out.jsonl", "--on-bad-row", "skip", *QUICK
     )
@@ -160,8 +165,12 @@ def test_an_interrupted_predict_leaves_nothing(fenlei, bundle, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "x.pdf"], "the format of x.pdf is not known from its name; known are .csv, .jsonl, .txt"),
-        (["--format", "xml"], "--format is 'xml'; accepted are csv, jsonl, lines"),
+        (
+            ["--out", "x.pdf"],
+            "the format of x.pdf is not known from its name; known are .csv, .jsonl, .txt, .parquet, .xlsx",
+        ),
+        (["--format", "xlsx"], "--format xlsx cannot be written to stdout"),
+        (["--format", "xml"], "--format is 'xml'; accepted are csv, jsonl, lines, parquet, xlsx"),
     ],
 )
 def test_an_unknown_result_format_is_refused_before_the_work(fenlei, bundle, tmp_path, arguments, message):
@@ -182,11 +191,12 @@ def test_a_bundle_is_not_overwritten_and_the_refusal_comes_first(fenlei, bundle,
 
 def test_settings_of_another_task_are_refused(fenlei, tmp_path, tiny_encoder):
     data = write_rows(tmp_path / "a.csv", 60, seed=3)
-    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--loss", "ce", *SETTINGS, expect=1)
+    command = ["train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder]
+    done = fenlei(*command, "--loss", "ce", *SETTINGS, expect=1)
     assert "--loss is 'ce'; for multilabel accepted are zlpr, bce" in done.err
-    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, *QUICK, expect=1)
+    done = fenlei(*command, *QUICK, expect=1)
     assert "--max-tokens is 300; this encoder has 64 positions" in done.err
-    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--task", "multiclass", *SETTINGS, expect=1)
+    done = fenlei(*command, "--task", "multiclass", *SETTINGS, expect=1)
     assert "a multiclass task has exactly one" in done.err
     assert not (tmp_path / "o").exists()
 

@@ -4,6 +4,7 @@ CSV, TSV, JSON lines, plain lines and xlsx.
 """
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -61,6 +62,13 @@ class RowSource:
     columns: tuple[str, ...]
     _path: Path | None
     _bytes: bytes | None = None
+
+    def fingerprint(self) -> list[str | int]:
+        """The file's path, size and time of change; the content itself for a pipe."""
+        if self._path is None:
+            return [hashlib.blake2b(self._bytes or b"", digest_size=16).hexdigest()]
+        stat = self._path.stat()
+        return [str(self._path.resolve()), stat.st_size, stat.st_mtime_ns]
 
     def __iter__(self) -> Iterator[Row]:
         if self.format == "xlsx":

@@ -45,6 +45,15 @@ class TextSource:
         self.skipped: list[BadRow] = []
         self._text = find_column(self._rows.columns, options.text_column, TEXT_NAMES, "text", self._rows.name)
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What the rows depend on, as JSON; a changed file has another size or time."""
+        return {
+            "file": self._rows.fingerprint(),
+            "encoding": self._rows.encoding,
+            "text": self._text,
+            "on_bad_row": self._options.on_bad_row,
+        }
+
     def count(self) -> int:
         """How many rows there are, by reading them once."""
         return sum(1 for _ in self._rows)

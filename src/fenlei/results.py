@@ -1,0 +1,136 @@
+"""Predictions as rows of a file: CSV, JSON lines, plain lines, Parquet, xlsx.
+
+Parquet and xlsx cannot be appended to safely: such results are kept as CSV while they grow, and turned
+at the end by `finish`.
+"""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from fenlei.errors import DataError, SettingsError
+from fenlei.predict import Prediction
+
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".txt": "lines", ".parquet": "parquet", ".xlsx": "xlsx"}
+FORMATS = tuple(_SUFFIXES.values())
+STREAMED = ("csv", "jsonl", "lines")
+
+# Limits of the xlsx format itself.
+_XLSX_ROWS, _XLSX_CELL = 1_048_575, 32_767
+
+
+def settle_format(named: str | None, out: Path | None, of_input: str) -> str:
+    """The format of the result: as named, or by the suffix of `out`, or like the input.
+
+    Raises:
+        SettingsError: the named format is unknown, needs a file, or nothing tells.
+    """
+    if named is not None and named not in FORMATS:
+        raise SettingsError(f"--format is {named!r}; accepted are {', '.join(FORMATS)}")
+    if out is None:
+        if named is not None and named not in STREAMED:
+            raise SettingsError(f"--format {named} cannot be written to stdout", hint="name a file with --out")
+        return named or (of_input if of_input in STREAMED else "csv")
+    if named is None and out.suffix.lower() not in _SUFFIXES:
+        raise SettingsError(
+            f"the format of {out} is not known from its name; known are {', '.join(_SUFFIXES)}",
+            hint=f"add --format with one of {', '.join(FORMATS)}",
+        )
+    return named or _SUFFIXES[out.suffix.lower()]
+
+
+class RowFormat:
+    """Rows with their predictions -> text.
+
+    Args:
+        result_format: one of `FORMATS`.
+        columns: the input's columns, all kept; empty for plain lines.
+        with_scores: whether a column of scores is added.
+
+    Raises:
+        SettingsError: the input already has a column that would be added.
+    """
+
+    def __init__(self, result_format: str, columns: tuple[str, ...], *, with_scores: bool) -> None:
+        added = ("predicted", "scores") if with_scores else ("predicted",)
+        if taken := set(added) & set(columns):
+            raise SettingsError(
+                f"the input already has the column {sorted(taken)[0]!r}, which predict would add",
+                hint="rename that column in the input",
+            )
+        self._format, self._with_scores = result_format, with_scores
+        self._columns = columns or ("text",)
+        self._added = added
+
+    def header(self) -> str:
+        """What stands before the first row."""
+        return "" if self._format in ("jsonl", "lines") else _csv_line([*self._columns, *self._added])
+
+    def row(self, cells: dict[str, Any], text: str, prediction: Prediction) -> str:
+        """One row: its cells, or for plain lines its text, and the prediction.
+
+        Raises:
+            DataError: a cell is too long for xlsx.
+        """
+        labels = "|".join(prediction.labels)
+        scores = "|".join(f"{label} {score:.4f}" for label, score in prediction.scores)
+        if self._format == "lines":
+            return "\t".join([labels, scores, text] if self._with_scores else [labels, text]) + "\n"
+        if self._format == "jsonl":
+            answer: dict[str, Any] = {"predicted": list(prediction.labels)}
+            if self._with_scores:
+                answer["scores"] = {label: round(score, 6) for label, score in prediction.scores}
+            return json.dumps(cells | answer, ensure_ascii=False) + "\n"
+        kept = [_text(cells.get(column)) for column in self._columns]
+        if self._format == "xlsx" and (longest := max(map(len, kept))) > _XLSX_CELL:
+            raise DataError(
+                f"a cell has {longest:,} characters and xlsx holds at most {_XLSX_CELL:,}: {text[:40]!r}…",
+                hint="write .csv or .parquet instead",
+            )
+        return _csv_line([*kept, labels, scores] if self._with_scores else [*kept, labels])
+
+
+def check_rows(result_format: str, rows: int) -> None:
+    """Refuse what the format cannot hold, before the work.
+
+    Raises:
+        DataError: more rows than an xlsx sheet has.
+    """
+    if result_format == "xlsx" and rows > _XLSX_ROWS:
+        raise DataError(
+            f"{rows:,} rows are more than an xlsx sheet holds ({_XLSX_ROWS:,})", hint="write .csv or .parquet instead"
+        )
+
+
+def finish(result_format: str, grown: Path, out: Path) -> None:
+    """Turn the rows in `grown` into the final file `out`, which is a temporary name still."""
+    if result_format == "parquet":
+        import polars as pl
+
+        # All columns as text: what a cell is was never guessed.
+        pl.scan_csv(grown, infer_schema=False, empty_string_is_null=False).sink_parquet(out)
+    elif result_format == "xlsx":
+        import xlsxwriter
+
+        as_text = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+        with (
+            grown.open(encoding="utf-8", newline="") as file,
+            xlsxwriter.Workbook(str(out), {"constant_memory": True, **as_text}) as book,
+        ):
+            sheet = book.add_worksheet()
+            for number, cells in enumerate(csv.reader(file)):
+                sheet.write_row(number, 0, cells)
+    else:
+        grown.replace(out)
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell)
+
+
+def _csv_line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()

@@ -1,0 +1,160 @@
+"""Labelling a file of any length: killed at any moment and started again, the result has the same bytes."""
+
+import csv
+import json
+
+import fastexcel
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fenlei import DataError, ReadOptions, SettingsError
+from fenlei import predict_file as module
+from fenlei.predict import Classifier
+from fenlei.predict_file import predict_file
+from fenlei.results import RowFormat, check_rows, settle_format
+from fenlei.text.unlabelled import TextSource
+
+
+class Killed(BaseException):
+    """What `kill -9` is to a process."""
+
+
+class Stub(Classifier):
+    """Scores that depend on the text alone, so that nothing has to be trained here."""
+
+    task = "multilabel"
+    labels = ("甲", "乙")
+
+    def __init__(self, kill_after=None):
+        self.left = kill_after
+
+    def fingerprint(self):
+        return {"content": "stub"}
+
+    def scores(self, texts, *, advance=lambda texts: None):
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+        advance(len(texts))
+        return np.array([[len(text) % 7 / 7, len(text) % 5 / 5] for text in texts])
+
+    @property
+    def decision(self):
+        from fenlei.judge.decision import Decision
+
+        return Decision.default("multilabel")
+
+
+ROWS = [(str(number), f"第{number}行，“{'字' * (number % 11)}”\n换行", number % 3) for number in range(57)]
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", 10)
+
+
+def source(folder, rows=ROWS):
+    path = folder / "文本.csv"
+    if not path.exists():
+        with path.open("w", encoding="gb18030", newline="") as file:
+            csv.writer(file).writerows([("编号", "文本", "n"), *rows])
+    return TextSource(path, ReadOptions())
+
+
+def run(folder, name="out.csv", kill_after=None, result_format="csv", top_k=2):
+    return predict_file(Stub(kill_after), source(folder), folder / name, result_format=result_format, top_k=top_k)
+
+
+@settings(max_examples=20, deadline=None)
+@given(kills=st.lists(st.integers(0, 6), max_size=4), torn=st.binary(max_size=30))
+def test_killed_and_started_again_gives_the_same_bytes(tmp_path_factory, kills, torn):
+    folder = tmp_path_factory.mktemp("kills")
+    run(folder, "whole.csv")
+    for kill_after in kills:
+        try:
+            run(folder, kill_after=kill_after)
+        except Killed:
+            # The process died while it wrote the next block.
+            with (folder / "out.csv.part").open("ab") as part:
+                part.write(torn)
+    run(folder)
+    assert (folder / "out.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "whole.csv", "文本.csv"]
+
+
+def test_rows_done_before_are_not_done_again(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, kill_after=3)
+    assert run(tmp_path) == 30
+
+
+def test_another_job_begins_anew(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, kill_after=3)
+    assert run(tmp_path, top_k=1) == 0
+
+
+def test_a_state_that_cannot_be_trusted_begins_anew(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, kill_after=3)
+    (tmp_path / "out.csv.part").write_bytes(b"short")
+    assert run(tmp_path) == 0
+    (tmp_path / "again.csv.part.json").write_text("{")
+    assert run(tmp_path, "again.csv") == 0
+
+
+@pytest.mark.parametrize("result_format", ["csv", "jsonl", "parquet", "xlsx"])
+def test_every_format_holds_the_same_answers(tmp_path, result_format):
+    out = tmp_path / f"out.{result_format}"
+    run(tmp_path, out.name, result_format=result_format)
+    expected = Stub().decide(Stub().scores([text for _, text, _ in ROWS]), top_k=2)
+    predicted = ["|".join(prediction.labels) for prediction in expected]
+    if result_format == "csv":
+        with out.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    elif result_format == "jsonl":
+        rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+        predicted = [list(prediction.labels) for prediction in expected]
+        assert rows[3]["scores"] == {label: round(score, 6) for label, score in expected[3].scores}
+    elif result_format == "parquet":
+        rows = pl.read_parquet(out).to_dicts()
+    else:
+        frame = fastexcel.read_excel(out).load_sheet(0, dtypes="string").to_polars()
+        rows = [{key: value or "" for key, value in row.items()} for row in frame.to_dicts()]
+    assert [row["文本"] for row in rows] == [text for _, text, _ in ROWS]
+    assert [row["编号"] for row in rows] == [number for number, _, _ in ROWS]
+    assert [row["predicted"] for row in rows] == predicted
+
+
+def test_a_text_that_looks_like_a_formula_stays_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("=1+1\n", encoding="utf-8")
+    predict_file(Stub(), TextSource(path, ReadOptions()), tmp_path / "out.xlsx", result_format="xlsx")
+    frame = fastexcel.read_excel(tmp_path / "out.xlsx").load_sheet(0, dtypes="string").to_polars()
+    assert frame["text"].to_list() == ["=1+1"]
+
+
+def test_the_limits_of_xlsx_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"1,048,576 rows are more than an xlsx sheet holds \(1,048,575\)"):
+        check_rows("xlsx", 1_048_576)
+    check_rows("csv", 10_000_000)
+    with pytest.raises(DataError, match="a cell has 32,768 characters and xlsx holds at most 32,767"):
+        RowFormat("xlsx", (), with_scores=False).row({"text": "字" * 32_768}, "字", Stub().predict(["字"])[0])
+
+
+def test_what_cannot_be_streamed(tmp_path):
+    with pytest.raises(ValueError, match="xlsx cannot be streamed"):
+        module.predict_to_stream(Stub(), source(tmp_path), None, result_format="xlsx")
+
+
+def test_the_format_is_settled_by_name_file_or_input(tmp_path):
+    assert settle_format(None, tmp_path / "a.XLSX", "csv") == "xlsx"
+    assert settle_format("jsonl", tmp_path / "a.out", "csv") == "jsonl"
+    assert settle_format(None, None, "lines") == "lines"
+    assert settle_format(None, None, "tsv") == "csv"
+    with pytest.raises(SettingsError, match="the format of .* is not known from its name"):
+        settle_format(None, tmp_path / "a.out", "csv")
