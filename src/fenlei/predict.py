@@ -105,6 +105,7 @@ class Classifier:
         journal: Journal | None = None,
         record: dict[str, Any] | None = None,
         checkpoint_folder: Path | None = None,
+        checkpoint_every: int | None = None,
         resume: bool = False,
         **more: Any,
     ) -> "Classifier":
@@ -119,6 +120,7 @@ class Classifier:
             journal: where progress goes; None: nowhere.
             record: what else the bundle should remember of the data.
             checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
+            checkpoint_every: updates between checkpoints; None: by the clock, so that they stay cheap.
             resume: go on from the newest checkpoint there.
             more: fields of `TrainSettings`.
 
@@ -140,6 +142,7 @@ class Classifier:
             runtime=runtime,
             journal=journal or Journal(),
             checkpoint_folder=checkpoint_folder,
+            checkpoint_every=checkpoint_every,
             resume=resume,
         )
         seen = {"train": fingerprints(train_rows), "dev": fingerprints(dev_rows)}

@@ -26,6 +26,9 @@ def train(
     encoder: Annotated[
         str, typer.Option(help="starter, a folder, a TensorFlow checkpoint, or a hub name.")
     ] = "starter",
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Updates between checkpoints; by the clock, under 3% of the time.", min=1)
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run with the same settings stopped.")
     ] = False,
@@ -130,6 +133,7 @@ def train(
             journal=journal,
             record=record,
             checkpoint_folder=run,
+            checkpoint_every=checkpoint_every,
             resume=resume,
         )
     classifier.save(out, overwrite=overwrite)

@@ -71,6 +71,7 @@ def train(
     runtime: Runtime,
     journal: Journal,
     checkpoint_folder: Path | None = None,
+    checkpoint_every: int | None = None,
     resume: bool = False,
 ) -> Trained:
     """Train a classifier on `train_rows`; choose its epoch and fit its decision on `dev_rows`.
@@ -82,6 +83,7 @@ def train(
         runtime: where to compute.
         journal: told what happens.
         checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
+        checkpoint_every: updates between checkpoints; None: by the clock, so that they stay cheap.
         resume: go on from the newest checkpoint there.
 
     Raises:
@@ -150,7 +152,7 @@ def train(
         "torch": torch.__version__,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
-    checkpoints = Checkpoints(checkpoint_folder, circumstances)
+    checkpoints = Checkpoints(checkpoint_folder, circumstances, every=checkpoint_every)
     fitted = fit(
         classifier,
         fresh,
