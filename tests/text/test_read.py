@@ -9,7 +9,6 @@ import xlsxwriter
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
 from fenlei.text.read import ReadOptions, read_examples
-from fenlei.text.unlabelled import TextSource
 
 ROWS = [
     ("财经|科技", "芯片公司上市，首日涨两成"),
@@ -218,22 +217,3 @@ def test_a_missing_file_and_a_wrong_encoding(tmp_path):
 def test_an_unknown_way_with_bad_rows_is_refused():
     with pytest.raises(SettingsError, match="--on-bad-row is 'ignore'; accepted are error, skip"):
         ReadOptions(on_bad_row="ignore")
-
-
-def test_texts_to_predict_keep_their_other_columns(tmp_path):
-    path = csv_file(tmp_path / "a.csv", [("7", "文", "x")], header=("id", "text", "more"))
-    source = TextSource(path, ReadOptions())
-    assert source.columns == ("id", "text", "more")
-    assert [(row.text, row.cells) for row in source] == [("文", {"id": "7", "text": "文", "more": "x"})]
-    lines = TextSource("甲文\n\n乙文\n".encode("gbk"), ReadOptions())
-    assert lines.columns == ()
-    assert [row.text for row in lines] == ["甲文", "", "乙文"]
-
-
-def test_bad_rows_to_predict(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "好"}\n{"txt": 1}\n', encoding="utf-8")
-    with pytest.raises(DataError, match="line 2, column 'text': the text is missing or no string"):
-        list(TextSource(tmp_path / "a.jsonl", ReadOptions()))
-    source = TextSource(tmp_path / "a.jsonl", ReadOptions(on_bad_row="skip"))
-    assert len(list(source)) == 1
-    assert len(source.skipped) == 1
