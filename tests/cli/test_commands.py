@@ -232,8 +232,8 @@ def test_flags_have_the_defaults_of_the_settings():
 def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
         "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs group_column "
-        "head_learning_rate label_column label_separator learning_rate loss max_tokens on_bad_row out overwrite patience "
-        "precision resume seed task test text_column threads tokens_per_batch truncation warmup weight_decay",
+        "head_learning_rate label_column label_separator learning_rate loss max_tokens on_bad_row out overwrite "
+        "patience precision resume seed task test text_column threads tokens_per_batch truncation warmup weight_decay",
         "evaluate": "as_json bundle data device encoding group_column label_column label_separator on_bad_row out "
         "precision text_column threads",
         "predict": "bundle device encoding file on_bad_row out out_format precision text_column threads top_k",

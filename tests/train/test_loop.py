@@ -107,8 +107,13 @@ def test_an_update_accumulated_over_several_runs_is_the_same_update():
         torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
 
 
+def test_of_equal_dev_scores_the_lower_loss_wins():
+    _, fitted = run(epochs=4, patience=9, judge=lambda logits, truth: DevScore(0.5, "planned", False))
+    assert fitted.best_epoch == 4  # the loss still falls on this task
+
+
 def test_training_stops_when_dev_no_longer_improves_and_keeps_the_best():
-    values = iter([0.5, 0.7, 0.6, 0.7, 0.6, 0.9])
+    values = iter([0.5, 0.7, 0.6, 0.69, 0.6, 0.9])
     _, fitted = run(epochs=6, patience=3, judge=lambda logits, truth: DevScore(next(values), "planned", False))
     assert (fitted.best_epoch, fitted.epochs) == (2, 5)
 

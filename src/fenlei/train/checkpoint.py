@@ -34,7 +34,7 @@ class Progress:
         updates_in_epoch: updates done in it.
         loss_sum: () float32, the training loss summed over the texts of the epoch so far.
         seconds: of training before this process.
-        best_score: of the best epoch so far; None before the first evaluation.
+        best_rank: score and negative dev loss of the best epoch so far; None before the first evaluation.
         best_epoch: its number; 0: none yet.
         best_weights: its weights.
         best_logits: (B, C) float32 on the dev part; empty before the first evaluation.
@@ -44,7 +44,7 @@ class Progress:
     updates_in_epoch: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
     seconds: float = 0.0
-    best_score: float | None = None
+    best_rank: list[float] | None = None
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_logits: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -76,7 +76,7 @@ class Checkpoints:
         path = self._folder / f"checkpoint-{update:08}.safetensors"
         facts = {
             name: getattr(progress, name)
-            for name in ("epoch", "updates_in_epoch", "seconds", "best_score", "best_epoch")
+            for name in ("epoch", "updates_in_epoch", "seconds", "best_rank", "best_epoch")
         }
         metadata = {"circumstances": json.dumps(self._circumstances), "progress": json.dumps(facts)}
         with atomic_file(path) as temporary:

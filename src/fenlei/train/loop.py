@@ -158,8 +158,10 @@ def fit(
         score = judge(dev_logits, dev.truth)
         progress.seconds += time.monotonic() - started
         _tell(journal, progress, epochs, train_loss, dev_loss, score, speed)
-        if progress.best_score is None or score.value > progress.best_score:
-            progress.best_score, progress.best_epoch = score.value, progress.epoch
+        # A small dev part ties often; then the loss, which counts every row, decides.
+        rank = [score.value, -dev_loss]
+        if progress.best_rank is None or rank > progress.best_rank:
+            progress.best_rank, progress.best_epoch = rank, progress.epoch
             progress.best_logits = torch.from_numpy(dev_logits)
             progress.best_weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
         progress.epoch, progress.updates_in_epoch, progress.loss_sum = progress.epoch + 1, 0, torch.zeros(())
