@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 demo: $(READY)
-	$(BIN)/fenlei train samples/news.csv --encoder starter --out runs/demo --overwrite
+	$(BIN)/fenlei train samples/news.csv --encoder starter --epochs 8 --out runs/demo --overwrite
 	$(BIN)/fenlei predict runs/demo samples/unseen.txt --top-k 2
 
 test: $(READY)

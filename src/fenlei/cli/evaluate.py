@@ -32,7 +32,10 @@ def evaluate(
     precision: options.Precision = None,
     threads: options.Threads = None,
 ) -> None:
-    """Measure a classifier on labelled rows: report to stdout; text, CSV, JSON and the errors to a folder."""
+    """Measure a classifier on labelled rows.
+
+    The report goes to stdout; as text, CSV and JSON, with a list of the errors, to a folder.
+    """
     from rich.console import Console
 
     from fenlei.bundle import report_folder

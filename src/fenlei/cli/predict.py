@@ -27,9 +27,10 @@ def predict(
     precision: options.Precision = None,
     threads: options.Threads = None,
 ) -> None:
-    """Predict the labels of each row; rows keep their order and their other columns.
+    """Predict the labels of each row.
 
-    With --out a killed run goes on where it stopped when the same command is given again.
+    Rows keep their order and their other columns. With --out a killed run goes on where it stopped when
+    the same command is given again.
     """
     from rich.console import Console
 

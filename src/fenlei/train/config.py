@@ -10,7 +10,7 @@ from fenlei.text.tokens import Truncation
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
-_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
+_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class TrainSettings:
     """Which tokens of a longer text stay: `head`, or `head+tail`."""
 
     epochs: int | None = None
-    """Passes over the training rows; None: about 900 updates, but 6 to 20 passes."""
+    """Passes over the training rows; None: about 900 updates, but 6 to 10 passes."""
 
     batch_size: int = 16
     """Texts of one update."""
