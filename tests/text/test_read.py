@@ -178,6 +178,36 @@ def test_bad_json_lines(tmp_path):
     ]
 
 
+def test_half_a_surrogate_pair_is_no_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"text": "好\\ud83d", "label": "甲"}\n{"text": "好\\ud83d\\ude00", "label": "甲"}\n'
+    )
+    table = read_examples(tmp_path / "a.jsonl", ReadOptions(on_bad_row="skip"))
+    assert [row.text for row in table.examples] == ["好😀"]
+    assert "half a surrogate pair" in table.skipped[0].reason
+
+
+def test_a_class_may_be_called_none(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("有", "文"), ("无", "文")])
+    assert [row.labels for row in read_examples(path, task="multiclass").examples] == [("有",), ("无",)]
+
+
+def test_a_json_array_is_read_like_json_lines(tmp_path):
+    rows = [{"text": "甲文", "label": ["财经"]}, {"text": "乙文", "label": []}, 5]
+    (tmp_path / "a.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    table = read_examples(tmp_path / "a.json", ReadOptions(on_bad_row="skip"))
+    assert [(row.id, row.labels) for row in table.examples] == [("1", ("财经",)), ("2", ())]
+    assert table.skipped[0].reason == "not a JSON object"
+    (tmp_path / "b.json").write_text("[{", encoding="utf-8")
+    with pytest.raises(DataError, match=r"b\.json is no valid JSON: .* \(line 1, column 3\)"):
+        read_examples(tmp_path / "b.json")
+
+
+def test_a_csv_that_excel_separated_by_tabs(tmp_path):
+    path = csv_file(tmp_path / "a.csv", delimiter="\t", encoding="utf-16")
+    assert read_examples(path).examples == expected()
+
+
 def test_a_repeated_id_is_a_bad_row(tmp_path):
     path = csv_file(tmp_path / "a.csv", [("1", "文", "甲"), ("1", "书", "甲")], header=("id", "text", "label"))
     with pytest.raises(DataError, match="line 3, column 'id': this id occurred before: '1'"):

@@ -72,6 +72,15 @@ def test_a_label_that_occurs_once_is_learned_from():
         assert any(row.id == "once" for row in split_examples(rows, ratios=RATIOS, seed=seed)["train"])
 
 
+def test_every_label_is_learned_from():
+    labels = [f"类{number}" for number in range(40)]
+    rows = [Example(str(number), f"文{number}", (labels[number % 40],)) for number in range(80)]
+    for task in ("multilabel", "multiclass"):
+        for seed in range(5):
+            train = split_examples(rows, task, ratios={"train": 0.5, "test": 0.5}, seed=seed)["train"]
+            assert {label for row in train for label in row.labels} == set(labels)
+
+
 def test_too_few_texts_to_split():
     rows = [Example("1", "文", ("甲",)), Example("2", "文", ("甲",))]
     with pytest.raises(DataError, match="2 rows with 1 different texts cannot be split into 3 parts"):

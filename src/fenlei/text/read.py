@@ -1,6 +1,7 @@
 """Labelled files -> examples: which columns hold what, how labels stand in a cell, which rows are bad."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ LABEL_NAMES = (
 ID_NAMES = ("id", "编号", "序号")
 SEPARATORS = ("|", ",", "，", ";", "；", "、")
 NO_LABEL = frozenset({"", "无", "none", "没有", "null", "n/a", "[]"})
+
+# JSON can write one, UTF-8 and tokenizers cannot.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 OnBadRow = Literal["error", "skip"]
 
@@ -109,7 +113,7 @@ def read_examples(
     Args:
         paths: one file or several, read as one.
         options: how; None: everything is found out.
-        task: `multiclass` keeps each cell whole unless a separator is named.
+        task: `multiclass` keeps each cell whole unless a separator is named, and takes no word for "no label".
 
     Raises:
         DataError: a file or a column is missing, or there are bad rows and they are not to be skipped;
@@ -159,6 +163,17 @@ def find_column(columns: Sequence[str], named: str | None, names: Sequence[str],
     )
 
 
+def text_problem(text: Any) -> str | None:
+    """Why a cell cannot be a text; None if it can."""
+    if not isinstance(text, str):
+        return "the text is missing or no string"
+    if "\0" in text:
+        return "the text holds a NUL character"
+    if _SURROGATE.search(text):
+        return "the text holds half a surrogate pair, which is no character"
+    return None
+
+
 class _Reader:
     """One file's rows -> examples and bad rows."""
 
@@ -168,6 +183,8 @@ class _Reader:
         self._labels = find_column(source.columns, options.label_column, LABEL_NAMES, "label", source.name)
         self._id = _optional(source, options.id_column, ID_NAMES)
         self._group = _optional(source, options.group_column, ())
+        # A class may well be called 无; only with several labels a row does the word mean that there are none.
+        self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
         self._separator = options.label_separator
         if self._separator is None:
             self._separator = "none" if task == "multiclass" else self._detect_separator()
@@ -221,12 +238,11 @@ class _Reader:
         if row.problem:
             return self._bad(row, "", next(iter(row.cells.values()), ""), row.problem)
         text = row.cells.get(self._text)
-        if not isinstance(text, str):
-            return self._bad(row, self._text, text, "the text is missing or no string")
-        if not text.strip():
+        if problem := text_problem(text):
+            return self._bad(row, self._text, text, problem)
+        text = str(text).strip()
+        if not text:
             return self._bad(row, self._text, text, "the text is empty")
-        if "\0" in text:
-            return self._bad(row, self._text, text, "the text holds a NUL character")
         labels = self._split(row.cells.get(self._labels))
         if labels is None:
             return self._bad(
@@ -237,7 +253,7 @@ class _Reader:
             )
         return Example(
             id=self._prefix + (str(row.cells.get(self._id)) if self._id else str(row.number)),
-            text=text.strip(),
+            text=text,
             labels=labels,
             group=str(row.cells.get(self._group) or "") or None if self._group else None,
         )
@@ -259,7 +275,7 @@ class _Reader:
         if not isinstance(cell, list) or not all(isinstance(label, str) for label in cell):
             return None
         names = [label.strip() for label in cell]
-        return tuple(dict.fromkeys(name for name in names if name.lower() not in NO_LABEL))
+        return tuple(dict.fromkeys(name for name in names if name.lower() not in self._no_label))
 
     def _bad(self, row: Row, column: str, value: Any, reason: str) -> BadRow:
         return BadRow(self._source.name, row.number, column, "" if value is None else str(value), reason)

@@ -1,6 +1,6 @@
 """Files -> rows of cells, streamed, each with its place in the file.
 
-CSV, TSV, JSON lines, plain lines and xlsx.
+CSV, TSV, JSON lines, a JSON array, plain lines and xlsx.
 """
 
 import csv
@@ -24,7 +24,7 @@ _FORMATS = {
     ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
-    ".json": "jsonl",
+    ".json": "json",
     ".txt": "lines",
     ".xlsx": "xlsx",
 }
@@ -51,7 +51,7 @@ class RowSource:
 
     Attributes:
         name: for messages.
-        format: `csv`, `tsv`, `jsonl`, `lines` or `xlsx`.
+        format: `csv`, `tsv`, `json`, `jsonl`, `lines` or `xlsx`.
         encoding: of its characters; empty for xlsx.
         columns: the names in the header; those of the first row in JSON lines; `("text",)` for plain lines.
     """
@@ -77,8 +77,8 @@ class RowSource:
             return
         with self._open() as file:
             try:
-                if self.format == "jsonl":
-                    yield from _json_rows(file)
+                if self.format in ("json", "jsonl"):
+                    yield from _json_rows(file, self.name)
                 elif self.format == "lines":
                     yield from (Row(number, {"text": line.rstrip("\r\n")}) for number, line in enumerate(file, 1))
                 else:
@@ -155,8 +155,8 @@ def _columns(path: Path, content: bytes | None, kind: str, encoding: str) -> tup
         return ("text",)
     with _opened(path, content, encoding) as file:
         try:
-            if kind == "jsonl":
-                first = next((row for row in _json_rows(file) if row.problem is None), None)
+            if kind in ("json", "jsonl"):
+                first = next((row for row in _json_rows(file, str(path)) if row.problem is None), None)
                 return tuple(first.cells) if first else ()
             header = next(_reader(file, kind), None)
         except UnicodeDecodeError as error:
@@ -176,7 +176,11 @@ def _distinct(header: list[str], path: Path) -> tuple[str, ...]:
 
 def _reader(file: IO[str], kind: str) -> Any:
     csv.field_size_limit(_LONGEST_CELL)
-    return csv.reader(file, delimiter="\t" if kind == "tsv" else ",", strict=True)
+    header = file.readline()
+    file.seek(0)
+    # Excel calls its tab-separated "Unicode text" .csv when told to.
+    tabs = kind == "tsv" or ("\t" in header and "," not in header)
+    return csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
 
 
 def _csv_rows(file: IO[str], kind: str, columns: tuple[str, ...]) -> Iterator[Row]:
@@ -193,19 +197,40 @@ def _csv_rows(file: IO[str], kind: str, columns: tuple[str, ...]) -> Iterator[Ro
         yield Row(number, dict(zip(columns, cells, strict=False)), problem)
 
 
-def _json_rows(file: IO[str]) -> Iterator[Row]:
+def _json_rows(file: IO[str], name: str) -> Iterator[Row]:
+    """JSON lines; or one array of objects, which is held in memory and whose rows are numbered."""
+    if _begins_with(file, "["):
+        yield from _array_rows(file, name)
+        return
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         try:
-            cells = json.loads(line)
+            yield _json_row(number, json.loads(line))
         except json.JSONDecodeError as error:
             yield Row(number, {"": line.strip()[:80]}, f"broken JSON: {error.msg} at column {error.colno}")
-            continue
-        if isinstance(cells, dict):
-            yield Row(number, cells)
-        else:
-            yield Row(number, {"": line.strip()[:80]}, "not a JSON object")
+
+
+def _array_rows(file: IO[str], name: str) -> Iterator[Row]:
+    try:
+        rows = json.load(file)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{name} is no valid JSON: {error.msg} (line {error.lineno}, column {error.colno})") from error
+    yield from (_json_row(number, cells) for number, cells in enumerate(rows, 1))
+
+
+def _json_row(number: int, cells: Any) -> Row:
+    if isinstance(cells, dict):
+        return Row(number, cells)
+    return Row(number, {"": str(cells)[:80]}, "not a JSON object")
+
+
+def _begins_with(file: IO[str], sign: str) -> bool:
+    first = file.read(1)
+    while first.isspace():
+        first = file.read(1)
+    file.seek(0)
+    return first == sign
 
 
 def _sheet_columns(path: Path) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ def split_examples(
 
     Examples that share a group or a text (but for width, case and white space) go to the same part.
     Multi-label: iterative stratification (Sechidis et al. 2011) with one row a group.
-    Multi-class: class by class, by largest remainder. A label that occurs in one group only goes to the first part.
+    Multi-class: class by class, by largest remainder. Every label has a row in the first part.
 
     Args:
         examples: labelled rows.
@@ -43,7 +43,9 @@ def split_examples(
         part_of_group = _by_class(truth.argmax(axis=1), shares, seed)
     else:
         part_of_group = _iteratively(truth, shares, seed)
-    part_of_group[truth[:, truth.sum(axis=0) == 1].any(axis=1)] = 0
+    for label in np.flatnonzero(~truth[part_of_group == 0].any(axis=0)):
+        # A label that no training row has could not be learned, nor named in the other parts.
+        part_of_group[np.flatnonzero(truth[:, label])[0]] = 0
     part_of_row = part_of_group[groups]
     return {
         name: tuple(example for example, part in zip(examples, part_of_row, strict=True) if part == number)
