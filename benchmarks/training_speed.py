@@ -33,7 +33,7 @@ from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.losses import zlpr
 from fenlei.runtime import cache_folder
 from fenlei.text.batches import training_batches
-from fenlei.text.tokens import TextEncoder
+from fenlei.text.tokens import TextEncoder, TextSettings
 from fenlei.train.config import TrainSettings
 from fenlei.train.optimizer import build_optimizer, set_rate
 
@@ -107,7 +107,7 @@ def main():
     runtime = open_runtime(device="cpu", threads=given.threads)
     tokenizer = load_tokenizer(starter_directory(cache_folder())).tokenizer
     texts = [example.text for example in read_examples(given.data).examples]
-    table = TextEncoder(tokenizer, max_tokens=LONGEST).encode(texts)
+    table = TextEncoder(tokenizer, TextSettings(max_tokens=LONGEST)).encode(texts)
     batches = [update[0] for update in training_batches(table, batch_size=BATCH, max_tokens=10**9, seed=0, epoch=1)]
     targets = torch.zeros(BATCH, LABELS)
     targets[:, 0] = 1

@@ -17,6 +17,7 @@ SOURCE = ROOT / "src" / "fenlei"
 STAGES = [
     "errors",
     "atomic",
+    "plain_table",
     "runtime",
     "text",
     "encoders",

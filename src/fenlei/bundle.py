@@ -15,10 +15,10 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
 from fenlei.text.example import Example, text_fingerprint
 from fenlei.text.labels import LabelSet, Task
-from fenlei.text.tokens import TextEncoder
+from fenlei.text.tokens import TextEncoder, TextSettings
 
 FORMAT = 1
 _MANIFEST = "fenlei.json"
@@ -51,8 +51,7 @@ class Bundle:
         decision: scores -> labels.
         classifier: in evaluation mode.
         tokenizer: of the encoder.
-        max_tokens: length limit of a text, special tokens included.
-        truncation: which tokens of a longer text stay.
+        text: how a text becomes tokens.
         baseline: the linear model of the report.
         seen: for each of `train` and `dev` the fingerprints of its texts.
         record: what is kept for people: encoder, training, data, versions.
@@ -63,23 +62,22 @@ class Bundle:
     decision: Decision
     classifier: EncoderClassifier
     tokenizer: EncoderTokenizer
-    max_tokens: int
-    truncation: str
+    text: TextSettings
     baseline: LinearModel
     seen: dict[str, frozenset[str]]
     record: dict[str, Any]
 
     def text_encoder(self) -> TextEncoder:
-        """The tokenizer with the length limit of training."""
-        return TextEncoder(self.tokenizer.tokenizer, max_tokens=self.max_tokens, truncation=cast(Any, self.truncation))
+        """The tokenizer with the text settings of training."""
+        return TextEncoder(self.tokenizer.tokenizer, self.text)
 
     def fingerprint(self) -> str:
         """One number for all that decides an answer."""
         digest = hashlib.blake2b(digest_size=16)
         for weight in self.classifier.state_dict().values():
             digest.update(weight.numpy(force=True).tobytes())
-        text = [self.tokenizer.tokenizer.to_str(), self.max_tokens, self.truncation, self.labels.names]
-        digest.update(json.dumps([*text, self.decision.to_dict()], ensure_ascii=False).encode())
+        rest = [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.labels.names, self.decision.to_dict()]
+        digest.update(json.dumps(rest, ensure_ascii=False).encode())
         return digest.hexdigest()
 
     def write(self, folder: Path, *, overwrite: bool = False) -> None:
@@ -93,7 +91,7 @@ class Bundle:
 
         with atomic_folder(folder) as temporary:
             save_classifier(self.classifier, temporary)
-            save_tokenizer(self.tokenizer, temporary, max_tokens=self.max_tokens)
+            save_tokenizer(self.tokenizer, temporary, max_tokens=self.text.max_tokens)
             self.baseline.save(temporary / _BASELINE)
             save_file({part: _to_bytes(prints) for part, prints in self.seen.items()}, temporary / _SEEN)
             manifest = {
@@ -102,7 +100,7 @@ class Bundle:
                 "task": self.task,
                 "labels": list(self.labels.names),
                 "decision": self.decision.to_dict(),
-                "text": {"max_tokens": self.max_tokens, "truncation": self.truncation},
+                "text": asdict(self.text),
                 **self.record,
                 "files": _digests(temporary),
             }
@@ -127,8 +125,7 @@ class Bundle:
                 decision=Decision.from_dict(manifest["decision"]),
                 classifier=load_classifier(folder),
                 tokenizer=load_tokenizer(folder),
-                max_tokens=manifest["text"]["max_tokens"],
-                truncation=manifest["text"]["truncation"],
+                text=TextSettings(**manifest["text"]),
                 baseline=LinearModel.load(folder / _BASELINE),
                 seen={part: _from_bytes(prints) for part, prints in load_file(folder / _SEEN).items()},
                 record={name: manifest[name] for name in ("encoder", "training", "data", "versions")},

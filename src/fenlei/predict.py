@@ -68,6 +68,12 @@ class Classifier:
         """The rule from scores to labels."""
         return self._bundle.decision
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that were joined to a text in training; none if it was one that need not have the same name."""
+        columns = self._bundle.record["data"].get("text_columns", ())
+        return tuple(columns) if len(columns) > 1 else ()
+
     def fingerprint(self) -> dict[str, Any]:
         """What the answers depend on, as JSON: the bundle's content, and how it is computed."""
         runtime = self._runtime
@@ -260,8 +266,7 @@ def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]], data: dict[str
         decision=trained.decision,
         classifier=trained.classifier,
         tokenizer=trained.tokenizer,
-        max_tokens=settings.max_tokens,
-        truncation=settings.truncation,
+        text=settings.text_settings(),
         baseline=trained.baseline,
         seen=seen,
         record={

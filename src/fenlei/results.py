@@ -77,12 +77,14 @@ class RowFormat:
         labels = "|".join(prediction.labels)
         scores = "|".join(f"{label} {score:.4f}" for label, score in prediction.scores)
         if self._format == "lines":
-            return "\t".join([labels, scores, text] if self._with_scores else [labels, text]) + "\n"
+            line = " ".join(text.replace("\r", "\n").split("\n"))
+            return "\t".join([labels, scores, line] if self._with_scores else [labels, line]) + "\n"
         if self._format == "jsonl":
             answer: dict[str, Any] = {"predicted": list(prediction.labels)}
             if self._with_scores:
                 answer["scores"] = {label: round(score, 6) for label, score in prediction.scores}
-            return json.dumps(cells | answer, ensure_ascii=False) + "\n"
+            # Parquet has dates and decimals, JSON has not.
+            return json.dumps(cells | answer, ensure_ascii=False, default=str) + "\n"
         kept = [_text(cells.get(column)) for column in self._columns]
         if self._format == "xlsx" and (longest := max(map(len, kept))) > _XLSX_CELL:
             raise DataError(
@@ -127,6 +129,8 @@ def finish(result_format: str, grown: Path, out: Path) -> None:
 
 
 def _text(cell: Any) -> str:
+    if isinstance(cell, list | dict):
+        return json.dumps(cell, ensure_ascii=False, default=str)
     return "" if cell is None else str(cell)
 
 

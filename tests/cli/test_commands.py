@@ -212,9 +212,20 @@ def test_rows_that_leak_leave_training(fenlei, tmp_path, tiny_encoder):
     done = fenlei(
         "train", data, "--test", test, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS
     )
-    # Those of the five that were not cut off for dev.
-    assert "training rows also stand in dev or test and are left out: row 3-" in done.err
-    assert "when the classifier was made" not in done.out or "dev part" in done.out
+    assert "5 training rows stand in dev or test too (5 exactly, the others nearly)" in done.err
+    assert "they are left out of training" in done.err
+    assert (tmp_path / "o.run" / "leaks.csv").read_text("utf-8-sig").count("\n") == 6
+    assert "when the classifier was made" not in done.out
+    kept = fenlei(
+        "train", data, "--test", test, "--out", tmp_path / "k", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS,
+        "--leaks", "keep",
+    )  # fmt: skip
+    assert "they are kept" in kept.err
+    assert "when the classifier was made" in kept.out
+    refused = fenlei("train", data, "--test", test, "--out", tmp_path / "e", "--leaks", "error", expect=1)
+    assert "leave such rows out with --leaks drop" in refused.err
+    refused = fenlei("train", data, "--out", tmp_path / "e", "--leaks", "ignore", expect=1)
+    assert "--leaks is 'ignore'; accepted are drop, keep, error" in refused.err
 
 
 def test_nothing_to_resume(fenlei, tmp_path, tiny_encoder):
@@ -232,10 +243,11 @@ def test_flags_have_the_defaults_of_the_settings():
 def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
         "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs group_column "
-        "head_learning_rate label_column label_separator learning_rate loss max_tokens on_bad_row out overwrite "
-        "patience precision resume seed task test text_column threads tokens_per_batch truncation warmup weight_decay",
-        "evaluate": "as_json bundle data device encoding group_column label_column label_separator on_bad_row out "
-        "precision text_column threads",
+        "head_learning_rate id_column label_column label_separator leaks learning_rate loss max_tokens normalize "
+        "on_bad_row out overwrite patience precision resume seed task test text_column threads tokens_per_batch "
+        "truncation warmup weight_decay",
+        "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator "
+        "on_bad_row out precision text_column threads",
         "predict": "bundle device encoding file on_bad_row out out_format precision text_column threads top_k",
     }
     for command in app.registered_commands:

@@ -1,15 +1,18 @@
-"""A training run that is really killed, and resumed by the same command."""
+"""Runs that are really killed, or that find the disk full, and are resumed by the same command."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+resource = pytest.importorskip("resource", reason="limits on file size are POSIX's")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
 
 
@@ -49,7 +52,44 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path, tiny_encoder):
         command(data, tmp_path / "killed", tiny_encoder, "--resume"), check=True, capture_output=True, encoding="utf-8"
     )
     assert "resumed    in epoch" in done.stderr
-    whole, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
-    assert whole.keys() == killed.keys()
+    require_same_weights(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, tiny_encoder):
+    data = write_rows(tmp_path / "行.csv")
+    subprocess.run(command(data, tmp_path / "whole", tiny_encoder), check=True, capture_output=True)
+    # Room for weights and two moments of the first epoch's checkpoints, not for the best weights that join them.
+    room = int(3.6 * (tmp_path / "whole" / "model.safetensors").stat().st_size)
+    full = subprocess.run(
+        command(data, tmp_path / "full", tiny_encoder),
+        capture_output=True,
+        encoding="utf-8",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert "cannot be written" in full.stderr
+    assert "go on from the one before with --resume" in full.stderr
+    assert not (tmp_path / "full").exists()
+    again = command(data, tmp_path / "full", tiny_encoder, "--resume")
+    subprocess.run(again, check=True, capture_output=True)
+    require_same_weights(tmp_path / "whole", tmp_path / "full")
+
+
+def test_twenty_kills_at_random_moments(tmp_path):
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "kill_and_resume.py"
+    done = subprocess.run(
+        [sys.executable, script, "--kills", "20"], capture_output=True, encoding="utf-8", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 20
+    assert told["training runs that ended, all equal to the bit"] >= 1
+    assert told["predictions that ended, all equal to the byte"] >= 1
+
+
+def require_same_weights(whole, other):
+    whole, other = (load_file(folder / "model.safetensors") for folder in (whole, other))
+    assert whole.keys() == other.keys()
     for name, weight in whole.items():
-        np.testing.assert_array_equal(weight, killed[name], err_msg=name)
+        np.testing.assert_array_equal(weight, other[name], err_msg=name)

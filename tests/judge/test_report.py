@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from fenlei.errors import DataError
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
-from fenlei.judge.report import aligned, display_width
+from fenlei.plain_table import aligned, display_width
 
 LABELS = ["财经/交易", "sport", "组织关系-裁员", "缺席"]
 

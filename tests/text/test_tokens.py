@@ -3,7 +3,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from fenlei.errors import EncoderError, SettingsError
-from fenlei.text.tokens import TextEncoder
+from fenlei.text.tokens import TextEncoder, TextSettings
 
 
 def character_tokenizer(special=True):
@@ -19,7 +19,7 @@ def character_tokenizer(special=True):
 
 
 def test_texts_are_laid_end_to_end_with_their_special_tokens():
-    table = TextEncoder(character_tokenizer(), max_tokens=10).encode(["一二", "", "三"])
+    table = TextEncoder(character_tokenizer(), TextSettings(max_tokens=10)).encode(["一二", "", "三"])
     assert [row.tolist() for row in table] == [[2, 4, 5, 3], [2, 3], [2, 6, 3]]
     assert table.lengths.tolist() == [4, 2, 3]
     assert table.ids.dtype == np.int32
@@ -30,7 +30,7 @@ def test_texts_are_laid_end_to_end_with_their_special_tokens():
     [("head", [4, 5, 6, 7, 8], "一二三四五"), ("head+tail", [4, 10, 11, 12, 13], "一七八九十")],
 )
 def test_longer_texts_are_cut_to_the_limit(truncation, expected, kept):
-    encoder = TextEncoder(character_tokenizer(), max_tokens=7, truncation=truncation)
+    encoder = TextEncoder(character_tokenizer(), TextSettings(max_tokens=7, truncation=truncation))
     table = encoder.encode(["一二三四五六七八九十", "一"])
     assert table[0].tolist() == [2, *expected, 3]
     assert table.full_lengths.tolist() == [12, 3]
@@ -41,21 +41,21 @@ def test_longer_texts_are_cut_to_the_limit(truncation, expected, kept):
 
 
 def test_no_texts_make_an_empty_table():
-    table = TextEncoder(character_tokenizer(), max_tokens=7).encode([])
+    table = TextEncoder(character_tokenizer(), TextSettings(max_tokens=7)).encode([])
     assert len(table) == 0
     assert table.share_of_texts_cut() == table.share_of_tokens_cut() == 0
 
 
 def test_a_limit_without_room_for_text_is_refused():
     with pytest.raises(SettingsError, match=r"--max-tokens is 2; with 2 special tokens"):
-        TextEncoder(character_tokenizer(), max_tokens=2)
+        TextEncoder(character_tokenizer(), TextSettings(max_tokens=2))
 
 
 def test_an_unknown_truncation_is_refused():
     with pytest.raises(SettingsError, match=r"--truncation is 'tail'; accepted are head, head\+tail"):
-        TextEncoder(character_tokenizer(), max_tokens=9, truncation="tail")
+        TextEncoder(character_tokenizer(), TextSettings(max_tokens=9, truncation="tail"))
 
 
 def test_a_tokenizer_without_a_first_special_token_is_refused():
     with pytest.raises(EncoderError, match="puts no special token before a text"):
-        TextEncoder(character_tokenizer(special=False), max_tokens=9)
+        TextEncoder(character_tokenizer(special=False), TextSettings(max_tokens=9))

@@ -4,9 +4,11 @@ import sys
 
 import typer
 
+from fenlei.cli.check import check
 from fenlei.cli.convert import convert
 from fenlei.cli.evaluate import evaluate
 from fenlei.cli.predict import predict
+from fenlei.cli.split import split
 from fenlei.cli.train import train
 from fenlei.errors import FenleiError
 
@@ -17,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (train, evaluate, predict, convert):
+for command in (check, split, train, evaluate, predict, convert):
     app.command()(command)
 
 
@@ -36,6 +38,11 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        # A full disk, a folder without permission: the system's own words say it best.
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
-    data: Annotated[list[Path], typer.Argument(help="Labelled files.")],
+    data: Annotated[list[Path], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report; by default BUNDLE/report/<name of the data>.")
     ] = None,
@@ -25,6 +25,7 @@ def evaluate(
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    id_column: options.IdColumn = None,
     group_column: options.GroupColumn = None,
     label_separator: options.LabelSeparator = None,
     on_bad_row: options.OnBadRow = "error",
@@ -47,8 +48,9 @@ def evaluate(
     classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
     reading = ReadOptions(
         encoding=encoding,
-        text_column=text_column,
+        text_column=text_column or classifier.text_columns,
         label_column=label_column,
+        id_column=id_column,
         group_column=group_column,
         label_separator=label_separator,
         on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions

@@ -7,10 +7,17 @@ import typer
 Encoding = Annotated[
     str | None, typer.Option(help="Character encoding of the input, e.g. gb18030; detected when not given.")
 ]
-TextColumn = Annotated[str | None, typer.Option(help="Column that holds the text; found by its name when not given.")]
-LabelColumn = Annotated[
-    str | None, typer.Option(help="Column that holds the labels; found by its name when not given.")
+TextColumn = Annotated[
+    list[str] | None,
+    typer.Option(help="Column that holds the text; found by its name when not given. Several are joined, a line each."),
 ]
+LabelColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column that holds the labels; found by its name when not given. Several hold 0 or 1, a label each."
+    ),
+]
+IdColumn = Annotated[str | None, typer.Option(help="Column that names the rows; by default id, 编号 or 序号.")]
 GroupColumn = Annotated[str | None, typer.Option(help="Column whose equal values never part in a split.")]
 LabelSeparator = Annotated[
     str | None,

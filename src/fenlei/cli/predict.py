@@ -11,7 +11,7 @@ from fenlei.cli import options
 
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
-    file: Annotated[str, typer.Argument(help="CSV, TSV, JSONL, xlsx or plain lines; - for lines from stdin.")] = "-",
+    file: Annotated[str, typer.Argument(help="A file as for train, labels not needed; - for lines from stdin.")] = "-",
     out: Annotated[Path | None, typer.Option(help="Result file; stdout when not given.")] = None,
     out_format: Annotated[
         str | None,
@@ -42,10 +42,14 @@ def predict(
     from fenlei.text.unlabelled import TextSource
     from fenlei.train.journal import Journal
 
-    reading = ReadOptions(encoding=encoding, text_column=text_column, on_bad_row=on_bad_row)  # type: ignore[arg-type]
+    classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
+    reading = ReadOptions(
+        encoding=encoding,
+        text_column=text_column or classifier.text_columns,
+        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+    )
     texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), reading)
     result_format = settle_format(out_format, out, texts.format)
-    classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
     console = Console(stderr=True)
     with Journal(console=console) as journal:
         if out is None:

@@ -1,6 +1,6 @@
 """What `train` and `evaluate` share: read labelled files and tell people what was found in them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
     from fenlei.text.example import Example
     from fenlei.text.labels import Task
-    from fenlei.text.read import BadRow, ReadOptions
+    from fenlei.text.read import BadRow, ReadOptions, Table
 
 
 def read_labelled(
-    paths: Sequence[Path], options: "ReadOptions", console: "Console", *, task: "Task | None" = None
+    paths: Sequence[str | Path], options: "ReadOptions", console: "Console", *, task: "Task | None" = None
 ) -> tuple["Example", ...]:
     """The examples of the files; says how they were read and which rows were skipped."""
     from fenlei.text.read import read_examples
@@ -23,6 +23,30 @@ def read_labelled(
         say(console, f"read       {note}")
     say_skipped(console, table.skipped)
     return table.examples
+
+
+def read_parts(
+    paths: Sequence[str], options: "ReadOptions", console: "Console", *, task: "Task | None" = None
+) -> dict[str, "Table"]:
+    """Each file (those that a pattern fits, one by one) as a part of its own, under a short name."""
+    from fenlei.text.read import read_examples
+    from fenlei.text.sources import find_files, part_names
+
+    tables = {}
+    files = find_files(paths)
+    for path, name in zip(files, part_names(files), strict=True):
+        tables[name] = table = read_examples(path, options, task=task)
+        say(console, f"read       {table.notes[0]}")
+    return tables
+
+
+def say_audit(parts: "Mapping[str, Sequence[Example]]", task: "Task | None", console: "Console") -> None:
+    """What `fenlei check` would find in the parts, apart from near duplicates and leaks, which training handles."""
+    from fenlei.text.audit import audit_examples
+
+    for finding in audit_examples(parts, task=task, near=False).findings:
+        if finding.kind != "shared_texts":
+            say(console, f"{finding.severity:<10} {finding.message}")
 
 
 def say_skipped(console: "Console", rows: Sequence["BadRow"]) -> None:

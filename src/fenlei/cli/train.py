@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fenlei.atomic import write_text
 from fenlei.cli import options
-from fenlei.text.example import Example, text_fingerprint
+from fenlei.errors import DataError, SettingsError
+from fenlei.text.example import Example
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,9 +17,16 @@ if TYPE_CHECKING:
 
 Parts = dict[str, tuple[Example, ...]]
 
+LEAKS = ("drop", "keep", "error")
+
 
 def train(
-    data: Annotated[list[Path], typer.Argument(help="Labelled files: CSV, TSV, JSONL, xlsx and more.")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Labelled files (CSV, TSV, JSON, JSONL, xlsx, Parquet, txt), patterns, or a folder of classes."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
     dev: Annotated[
         list[Path] | None, typer.Option(help="Labelled rows that choose the epoch and fit the decision.")
@@ -33,12 +42,18 @@ def train(
         bool, typer.Option("--resume", help="Go on where an interrupted run with the same settings stopped.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the bundle at --out.")] = False,
+    leaks: Annotated[
+        str, typer.Option(help="Training rows that stand in dev or test too, exactly or nearly: drop, keep or error.")
+    ] = "drop",
     task: Annotated[
         str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
     ] = None,
     loss: Annotated[str | None, typer.Option(help="zlpr or bce (multilabel), ce (multiclass).")] = None,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of a text; longer texts are cut.")] = 300,
     truncation: Annotated[str, typer.Option(help="What stays of a longer text: head or head+tail.")] = "head",
+    normalize: Annotated[
+        str, typer.Option(help="none, clean (no invisible characters) or nfkc (also full-width forms made ordinary).")
+    ] = "none",
     epochs: Annotated[int | None, typer.Option(help="Passes over the rows; settled from their number.")] = None,
     batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 16,
     tokens_per_batch: Annotated[
@@ -56,6 +71,7 @@ def train(
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
+    id_column: options.IdColumn = None,
     group_column: options.GroupColumn = None,
     label_separator: options.LabelSeparator = None,
     on_bad_row: options.OnBadRow = "error",
@@ -71,7 +87,7 @@ def train(
 
     from fenlei.bundle import refuse_to_overwrite, report_folder
     from fenlei.cli.evaluate import evaluate_and_write
-    from fenlei.cli.reading import read_labelled, say
+    from fenlei.cli.reading import read_labelled, say, say_audit
     from fenlei.predict import Classifier
     from fenlei.runtime import open_runtime
     from fenlei.text.read import ReadOptions
@@ -84,6 +100,7 @@ def train(
         loss=loss,
         max_tokens=max_tokens,
         truncation=truncation,  # type: ignore[arg-type]
+        normalize=normalize,  # type: ignore[arg-type]
         epochs=epochs,
         batch_size=batch_size,
         tokens_per_batch=tokens_per_batch,
@@ -99,11 +116,14 @@ def train(
         encoding=encoding,
         text_column=text_column,
         label_column=label_column,
+        id_column=id_column,
         group_column=group_column,
         label_separator=label_separator,
         on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
     )
     # What would fail at the end is checked before the work.
+    if leaks not in LEAKS:
+        raise SettingsError(f"--leaks is {leaks!r}; accepted are {', '.join(LEAKS)}")
     refuse_to_overwrite(out, overwrite=overwrite)
     runtime = open_runtime(device=device, precision=precision, threads=threads)
     console = Console(stderr=True)
@@ -112,14 +132,18 @@ def train(
         for name, files in (("train", data), ("dev", dev), ("test", test))
         if files
     }
-    parts = _with_all_parts(parts, settings, folder_of_run(out) / "split", console)
+    say_audit(parts, settings.task, console)
+    run = folder_of_run(out)
+    # Leaked rows go before a dev part is cut, so that none gets into dev either.
+    parts = _without_leaks(parts, leaks, run / "leaks.csv", console)
+    parts = _with_all_parts(parts, settings, run / "split", console)
     record = {
         "files": {
             name: [str(path) for path in files or ()] for name, files in (("train", data), ("dev", dev), ("test", test))
         },
         "rows": {name: len(rows) for name, rows in parts.items()},
+        "text_columns": list(reading.text_columns),
     }
-    run = folder_of_run(out)
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
         for left_over in (run / "journal.jsonl", *run.glob("checkpoint-*")):
@@ -150,11 +174,7 @@ def folder_of_run(out: Path) -> Path:
 
 
 def _with_all_parts(parts: Parts, settings: "TrainSettings", folder: Path, console: "Console") -> Parts:
-    """Cut a missing dev part from the training rows, with it a missing test part, and drop leaked training rows.
-
-    A dev part is never cut from test.
-    """
-    from fenlei.bundle import fingerprints
+    """Cut a missing dev part from the training rows, with it a missing test part; never a dev part from test."""
     from fenlei.cli.reading import say
     from fenlei.text.split import split_examples
     from fenlei.text.write import write_examples
@@ -167,15 +187,40 @@ def _with_all_parts(parts: Parts, settings: "TrainSettings", folder: Path, conso
         parts = parts | cut
         sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in cut.items())
         say(console, f"split      {sizes} rows (seed {settings.seed}), written to {folder}")
-    held_out = fingerprints([row for name in ("dev", "test") for row in parts.get(name, ())])
-    leaked = [row for row in parts["train"] if text_fingerprint(row.text) in held_out]
-    if leaked:
-        # A score on rows that were trained on would be a score of memory.
-        shown = ", ".join(row.id for row in leaked[:5]) + (", …" if len(leaked) > 5 else "")
-        say(
-            console,
-            f"leaks      {len(leaked):,} training rows also stand in dev or test and are left out: row {shown}",
-        )
-        kept = tuple(row for row in parts["train"] if text_fingerprint(row.text) not in held_out)
-        parts = parts | {"train": kept}
     return parts
+
+
+def _without_leaks(parts: Parts, leaks: str, listed: Path, console: "Console") -> Parts:
+    """Take the training rows that also stand in dev or test out of training, and list them in a file.
+
+    Raises:
+        DataError: there are some, and they are an error.
+    """
+    from fenlei.cli.reading import say
+    from fenlei.text.leaks import find_leaks, leaks_csv
+
+    every = find_leaks(parts)
+    found = [leak for leak in every if leak.part == "train"]
+    if not every:
+        return parts
+    write_text(listed, leaks_csv(every), encoding="utf-8-sig")
+    if len(found) < len(every):
+        say(
+            console, f"leaks      {len(every) - len(found):,} dev rows stand in test too; they stay, listed in {listed}"
+        )
+    if not found:
+        return parts
+    exact = sum(leak.similarity == 1 for leak in found)
+    shown = "; ".join(f"row {leak.row} = {leak.other_part} row {leak.other_row}" for leak in found[:5])
+    message = (
+        f"{len(found):,} training rows stand in dev or test too ({exact:,} exactly, the others nearly), "
+        f"listed in {listed}: {shown}{' …' if len(found) > 5 else ''}"
+    )
+    if leaks == "error":
+        raise DataError(message, hint="mend the files, or leave such rows out with --leaks drop")
+    if leaks == "keep":
+        say(console, f"leaks      {message}; they are kept, so expect scores that are too good")
+        return parts
+    say(console, f"leaks      {message}; they are left out of training")
+    leaked = {leak.row for leak in found}
+    return parts | {"train": tuple(row for row in parts["train"] if row.id not in leaked)}

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES, Interval
+from fenlei.plain_table import aligned
 from fenlei.text.labels import Task
 
 # The figure that early stopping, thresholds and a quick glance go by.
@@ -223,19 +223,3 @@ def _shown(figure: Figure, sign: str = "") -> str:
     numbers = (figure.value, figure.interval.low, figure.interval.high)
     value, low, high = (f"{number:{sign}.4f}" for number in numbers)
     return f"{value} [{low}, {high}]"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of right-aligned columns, two spaces apart."""
-    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(" " * (width - display_width(cell)) + cell for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-
-
-def display_width(text: str) -> int:
-    """Columns that `text` takes in a terminal: full-width characters two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )

@@ -41,11 +41,12 @@ class LinearModel:
     """A fitted TF-IDF + linear SVM classifier.
 
     Attributes:
-        task: multi-label gives every label that scores above 0; multi-class the highest-scoring one.
+        task: multi-label gives every label that scores above the border; multi-class the highest-scoring one.
         vocabulary: F n-grams of 1 to 3 characters in lower case.
         idf: (F,) inverse document frequencies.
         weights: (C, F); float16, which halves the file and moved no decision of `baidu_event`.
         bias: (C,).
+        border: 0 as fitted; the caller may fit it on dev, as the classifier's own threshold is.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class LinearModel:
     idf: NDArray[np.float32]
     weights: NDArray[np.float16]
     bias: NDArray[np.float32]
+    border: float = 0.0
 
     @classmethod
     def fit(cls, texts: Sequence[str], truth: NDArray[Any], task: Task) -> "LinearModel":
@@ -98,7 +100,7 @@ class LinearModel:
     def decide(self, scores: NDArray[np.float32]) -> NDArray[np.uint8]:
         """(B, C) scores of `decision_scores` -> (B, C), 1 where a text gets the label."""
         if self.task == "multilabel":
-            return (scores > 0).astype(np.uint8)
+            return (scores > self.border).astype(np.uint8)
         chosen = np.zeros(scores.shape, dtype=np.uint8)
         chosen[np.arange(len(scores)), scores.argmax(axis=1)] = 1
         return chosen
@@ -110,7 +112,7 @@ class LinearModel:
         with atomic_file(folder / _TENSORS) as temporary:
             save_file({"idf": self.idf, "weights": self.weights, "bias": self.bias}, temporary)
         # Escaped as ASCII, since a text may contain a lone surrogate that UTF-8 cannot hold.
-        record = {"format": FORMAT, "task": self.task, "vocabulary": self.vocabulary}
+        record = {"format": FORMAT, "task": self.task, "border": self.border, "vocabulary": self.vocabulary}
         write_text(folder / _VOCABULARY, json.dumps(record) + "\n")
 
     @classmethod
@@ -134,6 +136,7 @@ class LinearModel:
                 tensors["idf"],
                 tensors["weights"],
                 tensors["bias"],
+                float(record["border"]),
             )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise BundleError(f"the linear baseline in {folder} cannot be read: {error!r}") from error

@@ -1,4 +1,4 @@
-"""Which character encoding a text file has.
+"""Which character encoding a text file has, and opening it in that.
 
 In this order: byte order mark, strict UTF-8, UTF-16 by its zero bytes, strict GB18030, and only then
 charset-normalizer, which alone takes short GBK texts for Big5.
@@ -6,7 +6,10 @@ charset-normalizer, which alone takes short GBK texts for Big5.
 
 import codecs
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from fenlei.errors import DataError
 
@@ -73,6 +76,46 @@ def encoding_of(sample: bytes, *, whole: bool, name: str) -> str:
             hint="name it with --encoding, or save the file as UTF-8",
         )
     return guess.encoding
+
+
+def known_encoding(encoding: str) -> str:
+    """The encoding that the user named.
+
+    Raises:
+        DataError: Python does not know it.
+    """
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise DataError(
+            f"--encoding is {encoding!r}, which Python does not know",
+            hint="common ones: utf-8, gb18030, utf-16, big5",
+        ) from error
+    return encoding
+
+
+def open_text(path: Path, encoding: str) -> IO[str]:
+    """Open a text file; only line feeds end a line.
+
+    csv takes care of line ends inside quotes, and U+2028 in a text is not one.
+    """
+    return path.open(encoding=encoding, newline="\n")
+
+
+@contextmanager
+def reported(name: str, encoding: str) -> Iterator[None]:
+    """Say which file has characters of another encoding than its own.
+
+    Raises:
+        DataError: in place of UnicodeDecodeError.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not {encoding}: {error.reason} ({bytes(error.object[error.start : error.end])!r})",
+            hint="name the encoding with --encoding, or save the file as UTF-8",
+        ) from error
 
 
 def _decodes(sample: bytes, encoding: str, whole: bool) -> bool:

@@ -3,12 +3,12 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.errors import DataError
+from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
 
 Task = Literal["multilabel", "multiclass"]
@@ -20,6 +20,17 @@ def settle_task(examples: Sequence[Example]) -> Task:
     Asked once, of the training rows; the answer is stored and never guessed again.
     """
     return "multiclass" if all(len(example.labels or ()) == 1 for example in examples) else "multilabel"
+
+
+def known_task(name: str | None) -> Task | None:
+    """The task that the user named.
+
+    Raises:
+        SettingsError: it is none of the known ones.
+    """
+    if name not in (None, *get_args(Task)):
+        raise SettingsError(f"--task is {name!r}; accepted are {', '.join(get_args(Task))}")
+    return cast("Task | None", name)
 
 
 @dataclass(frozen=True)

@@ -1,52 +1,17 @@
-"""Labelled files -> examples: which columns hold what, how labels stand in a cell, which rows are bad."""
+"""Labelled files -> examples, and the rows that are bad."""
 
-import json
-import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from fenlei.errors import DataError, SettingsError
+from fenlei.text.cells import NO_LABEL, CellError, LabelCells, detect_separator, text_of
+from fenlei.text.columns import find_columns
 from fenlei.text.example import Example
 from fenlei.text.labels import Task
-from fenlei.text.rows import Row, RowSource, open_rows
-
-TEXT_NAMES = (
-    "text",
-    "content",
-    "sentence",
-    "review",
-    "文本",
-    "内容",
-    "正文",
-    "句子",
-    "评论",
-    "新闻",
-    "标题",
-    "title",
-)
-LABEL_NAMES = (
-    "labels",
-    "label",
-    "category",
-    "categories",
-    "class",
-    "tag",
-    "tags",
-    "标签",
-    "类别",
-    "分类",
-    "类目",
-    "标注",
-)
-ID_NAMES = ("id", "编号", "序号")
-SEPARATORS = ("|", ",", "，", ";", "；", "、")
-NO_LABEL = frozenset({"", "无", "none", "没有", "null", "n/a", "[]"})
-
-# JSON can write one, UTF-8 and tokenizers cannot.
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from fenlei.text.rows import Row, RowSource
+from fenlei.text.sources import find_files, open_rows, part_names
 
 OnBadRow = Literal["error", "skip"]
 
@@ -57,14 +22,16 @@ class ReadOptions:
 
     Attributes:
         encoding: of the characters.
-        text_column, label_column, id_column, group_column: column names.
+        text_column: its name; several are joined, a line each.
+        label_column: its name; several are labels themselves and hold 0 or 1.
+        id_column, group_column: their names.
         label_separator: between labels in a cell; `none`: a cell is one label.
         on_bad_row: `error`: the first bad rows end the reading; `skip`: they are left out and listed.
     """
 
     encoding: str | None = None
-    text_column: str | None = None
-    label_column: str | None = None
+    text_column: str | Sequence[str] | None = None
+    label_column: str | Sequence[str] | None = None
     id_column: str | None = None
     group_column: str | None = None
     label_separator: str | None = None
@@ -73,6 +40,16 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.on_bad_row not in get_args(OnBadRow):
             raise SettingsError(f"--on-bad-row is {self.on_bad_row!r}; accepted are {', '.join(get_args(OnBadRow))}")
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The names given; none: to be found."""
+        return _as_tuple(self.text_column)
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The names given; none: to be found."""
+        return _as_tuple(self.label_column)
 
 
 @dataclass(frozen=True)
@@ -84,6 +61,12 @@ class BadRow:
     column: str
     value: str
     reason: str
+
+    @classmethod
+    def of(cls, row: Row, source: RowSource, error: CellError) -> "BadRow":
+        """The row of a source that has a bad cell."""
+        value = "" if error.value is None else str(error.value)
+        return cls(row.file or source.name, row.number, error.column, value, str(error))
 
     def __str__(self) -> str:
         column = f", column {self.column!r}" if self.column else ""
@@ -106,12 +89,12 @@ class Table:
 
 
 def read_examples(
-    paths: Path | Sequence[Path], options: ReadOptions | None = None, *, task: Task | None = None
+    paths: str | Path | Sequence[str | Path], options: ReadOptions | None = None, *, task: Task | None = None
 ) -> Table:
     """Read labelled files.
 
     Args:
-        paths: one file or several, read as one.
+        paths: one file, folder of classes or pattern, or several, read as one.
         options: how; None: everything is found out.
         task: `multiclass` keeps each cell whole unless a separator is named, and takes no word for "no label".
 
@@ -120,13 +103,14 @@ def read_examples(
             says file, line, column, value.
     """
     options = options or ReadOptions()
-    files = [paths] if isinstance(paths, str | Path) else list(paths)
+    files = find_files(paths)
     examples: list[Example] = []
     bad: list[BadRow] = []
     notes = []
-    for path in map(Path, files):
-        source = open_rows(path, encoding=options.encoding)
-        reader = _Reader(source, options, task, prefix=f"{path.stem}:" if len(files) > 1 else "")
+    for path, name in zip(files, part_names(files), strict=True):
+        # Row 7 of one file is not row 7 of another.
+        prefix = f"{name}:" if len(files) > 1 else ""
+        reader = _Reader(open_rows(path, encoding=options.encoding), options, task, prefix)
         found, wrong = reader.read()
         examples += found
         bad += wrong
@@ -143,60 +127,36 @@ def read_examples(
     return Table(tuple(examples), tuple(bad), tuple(notes))
 
 
-def find_column(columns: Sequence[str], named: str | None, names: Sequence[str], what: str, where: str) -> str:
-    """The column that holds `what`: as named, or the first of the usual names that occurs.
-
-    Raises:
-        DataError: there is no such column; lists those there are.
-    """
-    if named is not None:
-        if named in columns:
-            return named
-        raise DataError(f"{where} has no column {named!r}; its columns are {', '.join(columns)}")
-    folded = {column.strip().lower(): column for column in columns}
-    for name in names:
-        if name in folded:
-            return folded[name]
-    raise DataError(
-        f"{where}: no column looks like the {what}; its columns are {', '.join(columns)}",
-        hint=f"name it with --{what}-column",
-    )
-
-
-def text_problem(text: Any) -> str | None:
-    """Why a cell cannot be a text; None if it can."""
-    if not isinstance(text, str):
-        return "the text is missing or no string"
-    if "\0" in text:
-        return "the text holds a NUL character"
-    if _SURROGATE.search(text):
-        return "the text holds half a surrogate pair, which is no character"
-    return None
-
-
 class _Reader:
     """One file's rows -> examples and bad rows."""
 
     def __init__(self, source: RowSource, options: ReadOptions, task: Task | None, prefix: str) -> None:
-        self._source, self._options, self._prefix = source, options, prefix
-        self._text = find_column(source.columns, options.text_column, TEXT_NAMES, "text", source.name)
-        self._labels = find_column(source.columns, options.label_column, LABEL_NAMES, "label", source.name)
-        self._id = _optional(source, options.id_column, ID_NAMES)
-        self._group = _optional(source, options.group_column, ())
+        self._source, self._prefix = source, prefix
+        self._columns = find_columns(
+            source,
+            text=options.text_columns,
+            labels=options.label_columns,
+            id=options.id_column,
+            group=options.group_column,
+        )
+        self._separator = "none"
+        if options.label_separator:
+            self._separator = options.label_separator
+        elif task != "multiclass" and not self._columns.labels_are_flags:
+            self._separator = detect_separator(source, self._columns.labels[0])
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
-        self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
-        self._separator = options.label_separator
-        if self._separator is None:
-            self._separator = "none" if task == "multiclass" else self._detect_separator()
+        no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
+        self._labels = LabelCells(self._columns, self._separator, no_label)
 
     def read(self) -> tuple[list[Example], list[BadRow]]:
         examples, bad, seen = [], [], set()
         for row in self._source:
-            example = self._example(row)
-            if isinstance(example, Example) and example.id in seen:
-                example = self._bad(row, self._id or "", example.id, "this id occurred before")
-            if isinstance(example, BadRow):
-                bad.append(example)
+            try:
+                example = self._example(row)
+                if example.id in seen:
+                    raise CellError("this id occurred before", self._columns.id or "", example.id)
+            except CellError as error:
+                bad.append(BadRow.of(row, self._source, error))
                 continue
             seen.add(example.id)
             examples.append(example)
@@ -206,86 +166,27 @@ class _Reader:
         separator = "" if self._separator == "none" else f", labels split on {self._separator!r}"
         encoding = f" {self._source.encoding}" if self._source.encoding else ""
         skipped = f", {bad:,} bad rows" if bad else ""
+        labels = f"{len(self._columns.labels)} columns of 0 and 1" if self._columns.labels_are_flags else ""
         return (
             f"{self._source.name}: {self._source.format}{encoding}, {kept:,} rows{skipped}, "
-            f"text in {self._text!r}, labels in {self._labels!r}{separator}"
+            f"text in {' + '.join(map(repr, self._columns.text))}, "
+            f"labels in {labels or repr(self._columns.labels[0])}{separator}"
         )
 
-    def _detect_separator(self) -> str:
-        """The separator whose pieces most often are labels that occur elsewhere too.
-
-        A character inside names, as in `A、B类`, would yield pieces that occur nowhere else.
-        """
-        cells = [row.cells.get(self._labels) for row in self._source if row.problem is None]
-        texts = Counter(cell.strip() for cell in cells if isinstance(cell, str) and not cell.strip().startswith("["))
-        best, most = "none", 0
-        for separator in SEPARATORS:
-            split = {cell: _pieces(cell, separator) for cell in texts if separator in cell}
-            counts: Counter[str] = Counter()
-            for cell, number in texts.items():
-                for piece in split.get(cell, [cell]):
-                    counts[piece] += number
-            recurring = sum(
-                texts[cell]
-                for cell, pieces in split.items()
-                if sum(counts[p] > texts[cell] for p in pieces) * 2 >= len(pieces)
-            )
-            if recurring > most and recurring * 2 >= sum(texts[cell] for cell in split):
-                best, most = separator, recurring
-        return best
-
-    def _example(self, row: Row) -> Example | BadRow:
+    def _example(self, row: Row) -> Example:
         if row.problem:
-            return self._bad(row, "", next(iter(row.cells.values()), ""), row.problem)
-        text = row.cells.get(self._text)
-        if problem := text_problem(text):
-            return self._bad(row, self._text, text, problem)
-        text = str(text).strip()
+            raise CellError(row.problem, "", next(iter(row.cells.values()), ""))
+        columns = self._columns
+        text = text_of(row.cells, columns.text)
         if not text:
-            return self._bad(row, self._text, text, "the text is empty")
-        labels = self._split(row.cells.get(self._labels))
-        if labels is None:
-            return self._bad(
-                row,
-                self._labels,
-                row.cells.get(self._labels),
-                "labels are neither a string nor a list of strings",
-            )
+            raise CellError("the text is empty", columns.text[0], row.cells.get(columns.text[0]))
         return Example(
-            id=self._prefix + (str(row.cells.get(self._id)) if self._id else str(row.number)),
+            id=self._prefix + (str(row.cells.get(columns.id)) if columns.id else str(row.number)),
             text=text,
-            labels=labels,
-            group=str(row.cells.get(self._group) or "") or None if self._group else None,
+            labels=self._labels.labels_of(row.cells),
+            group=str(row.cells.get(columns.group) or "") or None if columns.group else None,
         )
 
-    def _split(self, cell: Any) -> tuple[str, ...] | None:
-        if isinstance(cell, str) and cell.strip().startswith("["):
-            try:
-                cell = json.loads(cell)
-            except json.JSONDecodeError:
-                return None
-        if cell is None:
-            return ()
-        if isinstance(cell, bool):
-            return None
-        if isinstance(cell, int):
-            cell = str(cell)
-        if isinstance(cell, str):
-            cell = [cell] if self._separator == "none" else _pieces(cell, self._separator or "")
-        if not isinstance(cell, list) or not all(isinstance(label, str) for label in cell):
-            return None
-        names = [label.strip() for label in cell]
-        return tuple(dict.fromkeys(name for name in names if name.lower() not in self._no_label))
 
-    def _bad(self, row: Row, column: str, value: Any, reason: str) -> BadRow:
-        return BadRow(self._source.name, row.number, column, "" if value is None else str(value), reason)
-
-
-def _pieces(cell: str, separator: str) -> list[str]:
-    return [piece.strip() for piece in cell.split(separator) if piece.strip()]
-
-
-def _optional(source: RowSource, named: str | None, names: Iterable[str]) -> str | None:
-    if named is not None:
-        return find_column(source.columns, named, (), "id", source.name)
-    return next((column for column in source.columns if column.strip().lower() in names), None)
+def _as_tuple(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())

@@ -1,21 +1,27 @@
-"""Examples -> parts: seeded, stratified, with groups and exact duplicates on one side."""
+"""Examples -> parts: seeded, stratified, with groups and duplicates on one side."""
 
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.errors import DataError
-from fenlei.text.example import Example, text_fingerprint
+from fenlei.errors import DataError, SettingsError
+from fenlei.text.duplicates import SEARCHED, connected, find_duplicates
+from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 
 
 def split_examples(
-    examples: Sequence[Example], task: Task | None = None, *, ratios: Mapping[str, float], seed: int
+    examples: Sequence[Example],
+    task: Task | None = None,
+    *,
+    ratios: Mapping[str, float],
+    seed: int,
+    near: bool | None = None,
 ) -> dict[str, tuple[Example, ...]]:
     """Cut `examples` into parts whose label shares are alike.
 
-    Examples that share a group or a text (but for width, case and white space) go to the same part.
+    Examples that share a group, or whose texts are duplicates or near duplicates, go to the same part.
     Multi-label: iterative stratification (Sechidis et al. 2011) with one row a group.
     Multi-class: class by class, by largest remainder. Every label has a row in the first part.
 
@@ -24,6 +30,7 @@ def split_examples(
         task: None: settled from the examples.
         ratios: part name -> share; the shares sum to 1, the first part is the training one.
         seed: the same seed gives the same parts, whatever else happens.
+        near: whether to look for near duplicates; None: among up to 200,000 rows.
 
     Returns:
         Part name -> its examples, in file order.
@@ -32,7 +39,7 @@ def split_examples(
         DataError: there are fewer groups than parts.
     """
     names, shares = list(ratios), np.array(list(ratios.values()))
-    groups = _groups(examples)
+    groups = _groups(examples, near)
     count = int(groups.max()) + 1 if len(groups) else 0
     if count < len(names):
         raise DataError(f"{len(examples)} rows with {count} different texts cannot be split into {len(names)} parts")
@@ -53,24 +60,54 @@ def split_examples(
     }
 
 
-def _groups(examples: Sequence[Example]) -> NDArray[np.int64]:
-    """(B,) a number for each example; equal for those that share a group or a text, also through others."""
-    parent: dict[Hashable, Hashable] = {}
+def fold_ratios(folds: int) -> dict[str, float]:
+    """Names and equal shares of `folds` parts, for `split_examples`.
 
-    def root(key: Hashable) -> Hashable:
-        while parent.setdefault(key, key) != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
+    Raises:
+        SettingsError: fewer than two.
+    """
+    if folds < 2:
+        raise SettingsError(f"--folds is {folds}; it must be 2 or more")
+    return {f"fold-{number}": 1 / folds for number in range(1, folds + 1)}
 
-    for example in examples:
-        text = ("text", text_fingerprint(example.text))
-        root(text)
-        if example.group is not None:
-            parent[root(text)] = root(("group", example.group))
-    numbers: dict[Hashable, int] = {}
-    roots = (root(("text", text_fingerprint(example.text))) for example in examples)
-    return np.array([numbers.setdefault(key, len(numbers)) for key in roots], dtype=np.int64)
+
+def parse_ratios(ratios: str) -> dict[str, float]:
+    """`8:1:1` -> shares of train, dev and test; `9:1` of train and test; `a=3,b=1` of parts called a and b.
+
+    Raises:
+        SettingsError: it is none of these, or a share is not above 0.
+    """
+    named = "=" in ratios
+    pieces = [piece.partition("=") for piece in ratios.split(",")] if named else None
+    numbers = [value for _, _, value in pieces] if pieces else ratios.split(":")
+    names = (
+        [name.strip() for name, _, _ in pieces]
+        if pieces
+        else {2: ["train", "test"], 3: ["train", "dev", "test"]}.get(len(numbers), [])
+    )
+    try:
+        values = [float(number) for number in numbers]
+    except ValueError:
+        values = []
+    if not names or len(values) != len(set(names)) or not all(0 < value < float("inf") for value in values):
+        raise SettingsError(f"--ratios is {ratios!r}; accepted are such as 8:1:1, 9:1 or train=8,dev=1,test=1")
+    return {name: value / sum(values) for name, value in zip(names, values, strict=True)}
+
+
+def _groups(examples: Sequence[Example], near: bool | None) -> NDArray[np.int64]:
+    """(B,) a number for each example, 0 … groups - 1 in the order of their first rows."""
+    if not examples:
+        return np.zeros(0, dtype=np.int64)
+    search = len(examples) <= SEARCHED if near is None else near
+    together = find_duplicates([example.text for example in examples], near=search).together()
+    links = []
+    for keys in (together.tolist(), [example.group for example in examples]):
+        first_row: dict[Hashable, int] = {}
+        links += [(row, first_row.setdefault(key, row)) for row, key in enumerate(keys) if key is not None]
+    numbers, first_rows, groups = np.unique(connected(len(examples), links), return_index=True, return_inverse=True)
+    place = np.empty(len(numbers), dtype=np.int64)
+    place[np.argsort(first_rows)] = np.arange(len(numbers))
+    return place[groups]
 
 
 def _by_class(classes: NDArray[np.int64], shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:

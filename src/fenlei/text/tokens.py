@@ -11,11 +11,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import EncoderError, SettingsError
+from fenlei.text.normalize import Normalization, normalize
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Truncation = Literal["head", "head+tail"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """How a text becomes tokens; settled in training, saved in the bundle.
+
+    Attributes:
+        max_tokens: the most tokens a text may have, special tokens included.
+        truncation: which tokens of a longer text stay: `head` the first ones; `head+tail` the first
+            quarter and the last three quarters of the room, since news and reports often
+            conclude at the end (Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.1, keep 128 + 382).
+        normalize: the form that a text is brought into first, as in `fenlei.text.normalize`.
+
+    Raises:
+        SettingsError: an unknown truncation or form.
+    """
+
+    max_tokens: int
+    truncation: Truncation = "head"
+    normalize: Normalization = "none"
+
+    def __post_init__(self) -> None:
+        if self.truncation not in get_args(Truncation):
+            accepted = ", ".join(get_args(Truncation))
+            raise SettingsError(f"--truncation is {self.truncation!r}; accepted are {accepted}")
+        if self.normalize not in get_args(Normalization):
+            accepted = ", ".join(get_args(Normalization))
+            raise SettingsError(f"--normalize is {self.normalize!r}; accepted are {accepted}")
 
 
 @dataclass(frozen=True)
@@ -59,40 +88,35 @@ class TextEncoder:
 
     Args:
         tokenizer: the tokenizer of the `tokenizers` library, its post-processor included.
-        max_tokens: the most tokens a text may have, special tokens included.
-        truncation: which tokens of a longer text stay: `head` the first ones; `head+tail` the first
-            quarter and the last three quarters of the room, since news and reports often
-            conclude at the end (Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.1, keep 128 + 382).
+        settings: length limit, truncation, and the form of the texts.
 
     Raises:
-        SettingsError: an unknown truncation, or no room for a single token of text.
+        SettingsError: there is no room for a single token of text.
         EncoderError: the tokenizer puts no special token before the text, which the head reads.
     """
 
-    def __init__(self, tokenizer: "Tokenizer", *, max_tokens: int, truncation: Truncation = "head") -> None:
-        if truncation not in get_args(Truncation):
-            accepted = ", ".join(get_args(Truncation))
-            raise SettingsError(f"--truncation is {truncation!r}; accepted are {accepted}")
+    def __init__(self, tokenizer: "Tokenizer", settings: TextSettings) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._prefix, self._suffix = _special_tokens_around(tokenizer)
-        self._room = max_tokens - len(self._prefix) - len(self._suffix)
+        self._normalize = settings.normalize
+        self._room = settings.max_tokens - len(self._prefix) - len(self._suffix)
         if self._room < 1:
             raise SettingsError(
-                f"--max-tokens is {max_tokens}; with {max_tokens - self._room} special tokens "
+                f"--max-tokens is {settings.max_tokens}; with {settings.max_tokens - self._room} special tokens "
                 "it must leave room for at least one token of text"
             )
-        self._head = self._room if truncation == "head" else max(1, self._room // 4)
+        self._head = self._room if settings.truncation == "head" else max(1, self._room // 4)
 
     def encode(self, texts: Sequence[str]) -> TokenTable:
-        """Tokenize `texts`, cut each to the limit, and add the special tokens."""
+        """Normalize and tokenize `texts`, cut each to the limit, and add the special tokens."""
         pieces: list[NDArray[np.int32]] = []
         full_lengths = np.empty(len(texts), dtype=np.int32)
         around = len(self._prefix) + len(self._suffix)
         # Blocks keep the memory of the Encoding objects small beside that of the ids.
         for start in range(0, len(texts), 4096):
-            block = list(texts[start : start + 4096])
+            block = [normalize(text, self._normalize) for text in texts[start : start + 4096]]
             encodings = self._tokenizer.encode_batch_fast(block, add_special_tokens=False)
             for row, encoding in enumerate(encodings, start=start):
                 ids = encoding.ids
@@ -107,7 +131,8 @@ class TextEncoder:
         return TokenTable(joined, offsets, full_lengths)
 
     def kept_text(self, text: str) -> str:
-        """The part of `text` that the encoder sees; with `head+tail` the two parts end to end."""
+        """The part of `text` that the encoder sees, normalized; with `head+tail` the two parts end to end."""
+        text = normalize(text, self._normalize)
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         if len(encoding.ids) <= self._room:
             return text

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fenlei.errors import DataError
-from fenlei.text.read import TEXT_NAMES, BadRow, ReadOptions, find_column
-from fenlei.text.rows import open_rows, rows_of_stdin
+from fenlei.text.cells import CellError, text_of
+from fenlei.text.columns import text_columns
+from fenlei.text.read import BadRow, ReadOptions
+from fenlei.text.sources import open_rows, rows_of_stdin
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,14 @@ class TextSource:
         self.format = self._rows.format
         self.columns = () if self.format == "lines" else self._rows.columns
         self.skipped: list[BadRow] = []
-        self._text = find_column(self._rows.columns, options.text_column, TEXT_NAMES, "text", self._rows.name)
+        self._text = text_columns(self._rows, options.text_columns)
 
     def fingerprint(self) -> dict[str, Any]:
         """What the rows depend on, as JSON; a changed file has another size or time."""
         return {
-            "file": self._rows.fingerprint(),
+            "file": self._rows.identity,
             "encoding": self._rows.encoding,
-            "text": self._text,
+            "text": list(self._text),
             "on_bad_row": self._options.on_bad_row,
         }
 
@@ -60,17 +62,14 @@ class TextSource:
 
     def __iter__(self) -> Iterator[TextRow]:
         for row in self._rows:
-            text = row.cells.get(self._text)
-            if row.problem is None and isinstance(text, str):
-                yield TextRow(text, row.cells)
+            try:
+                if row.problem:
+                    raise CellError(row.problem, "", next(iter(row.cells.values()), ""))
+                text = text_of(row.cells, self._text)
+            except CellError as error:
+                bad = BadRow.of(row, self._rows, error)
+                if self._options.on_bad_row == "error":
+                    raise DataError(str(bad), hint="mend it, or leave it out with --on-bad-row skip") from error
+                self.skipped.append(bad)
                 continue
-            bad = BadRow(
-                self._rows.name,
-                row.number,
-                self._text,
-                str(text),
-                row.problem or "the text is missing or no string",
-            )
-            if self._options.on_bad_row == "error":
-                raise DataError(str(bad), hint="mend it, or leave it out with --on-bad-row skip")
-            self.skipped.append(bad)
+            yield TextRow(text, row.cells)

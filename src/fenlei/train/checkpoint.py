@@ -69,7 +69,11 @@ class Checkpoints:
     def save_if_due(
         self, update: int, progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Write a checkpoint after update number `update` if it is time for one, and delete older ones."""
+        """Write a checkpoint after update number `update` if it is time for one, and delete older ones.
+
+        Raises:
+            FenleiError: it cannot be written, as on a full disk; the one before is still there.
+        """
         if self._folder is None or not self._is_due(update):
             return
         started = time.monotonic()
@@ -79,8 +83,17 @@ class Checkpoints:
             for name in ("epoch", "updates_in_epoch", "seconds", "best_rank", "best_epoch")
         }
         metadata = {"circumstances": json.dumps(self._circumstances), "progress": json.dumps(facts)}
-        with atomic_file(path) as temporary:
-            save_file(_tensors(progress, network, optimizer), temporary, metadata=metadata)
+        # What a kill in the middle of writing left behind.
+        for torn in self._folder.glob(".checkpoint-*"):
+            torn.unlink()
+        try:
+            with atomic_file(path) as temporary:
+                save_file(_tensors(progress, network, optimizer), temporary, metadata=metadata)
+        except (SafetensorError, OSError) as error:
+            raise FenleiError(
+                f"the checkpoint {path} cannot be written: {error}",
+                hint="make room on the disk and go on from the one before with --resume",
+            ) from error
         for old in self._all()[:-_KEPT]:
             old.unlink()
         self._last, self._cost = time.monotonic(), time.monotonic() - started

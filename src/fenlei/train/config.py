@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 from fenlei.errors import SettingsError
-from fenlei.text.labels import Task
-from fenlei.text.tokens import Truncation
+from fenlei.text.labels import Task, known_task
+from fenlei.text.normalize import Normalization
+from fenlei.text.tokens import TextSettings, Truncation
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
@@ -31,6 +32,9 @@ class TrainSettings:
 
     truncation: Truncation = "head"
     """Which tokens of a longer text stay: `head`, or `head+tail`."""
+
+    normalize: Normalization = "none"
+    """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
 
     epochs: int | None = None
     """Passes over the training rows; None: about 900 updates, but 6 to 10 passes."""
@@ -79,12 +83,17 @@ class TrainSettings:
             wrong.append(f"--warmup is {self.warmup}; it is a share of the updates, from 0 to below 1")
         if self.seed < 0:
             wrong.append(f"--seed is {self.seed}; it must be 0 or more")
-        if self.task not in (None, *get_args(Task)):
-            wrong.append(f"--task is {self.task!r}; accepted are {', '.join(get_args(Task))}")
-        if self.truncation not in get_args(Truncation):
-            wrong.append(f"--truncation is {self.truncation!r}; accepted are {', '.join(get_args(Truncation))}")
+        for check in (lambda: known_task(self.task), self.text_settings):
+            try:
+                check()
+            except SettingsError as error:
+                wrong.append(str(error))
         if wrong:
             raise SettingsError("\n".join(wrong))
+
+    def text_settings(self) -> TextSettings:
+        """How texts become tokens."""
+        return TextSettings(max_tokens=self.max_tokens, truncation=self.truncation, normalize=self.normalize)
 
     def planned_epochs(self, rows: int) -> int:
         """Passes over `rows` training rows."""

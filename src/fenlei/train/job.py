@@ -1,8 +1,9 @@
 """The whole training job: labelled examples and an encoder -> a classifier with its decision and its baseline."""
 
 import hashlib
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fenlei.encoders.catalog import EncoderSource, open_encoder
 from fenlei.encoders.coverage import measure_coverage
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
 from fenlei.errors import DataError, SettingsError
-from fenlei.judge.decision import Decision, fit_decision
+from fenlei.judge.decision import Decision, fit_decision, fit_global_threshold
 from fenlei.judge.metrics import Counts
 from fenlei.judge.scores import scores_from_logits
 from fenlei.model.build import new_classifier, set_output_bias
@@ -24,6 +25,7 @@ from fenlei.model.losses import LOSSES
 from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
+from fenlei.text.normalize import normalize
 from fenlei.text.tokens import TextEncoder
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
@@ -115,7 +117,7 @@ def train(
     if loss_name == "bce":
         set_output_bias(classifier, _log_odds(train_truth))
     classifier.network.to(runtime.device)
-    text_encoder = TextEncoder(tokenizer.tokenizer, max_tokens=settings.max_tokens, truncation=settings.truncation)
+    text_encoder = TextEncoder(tokenizer.tokenizer, settings.text_settings())
     train_table = text_encoder.encode([row.text for row in train_rows])
     dev_table = text_encoder.encode([row.text for row in dev_rows])
 
@@ -137,7 +139,8 @@ def train(
     journal.record("start", **facts, settings=settings.to_dict())
     _say_what_was_settled(journal, source, classifier, fresh.identity_pooler, facts)
     sample = train_rows[:: 1 + len(train_rows) // _COVERAGE_SAMPLE]
-    if warning := measure_coverage(tokenizer, [row.text for row in sample]).warning():
+    normalized = [normalize(row.text, settings.normalize) for row in sample]
+    if warning := measure_coverage(tokenizer, normalized).warning():
         journal.say(f"warning: {warning}")
 
     train_part, dev_part = Part(train_table, train_truth), Part(dev_table, dev_truth)
@@ -167,7 +170,7 @@ def train(
         resume=resume,
     )
     decision = fit_decision(scores_from_logits(fitted.dev_logits, task), dev_truth, task)
-    baseline = LinearModel.fit([text_encoder.kept_text(row.text) for row in train_rows], train_truth, task)
+    baseline = _fit_baseline(text_encoder, train_rows, train_truth, dev_rows, dev_truth, task)
     facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
     journal.record("end", **facts)
     checkpoints.clear()
@@ -184,6 +187,28 @@ def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) ->
     if task == "multiclass":
         return DevScore(float(counts.subset_accuracy()), "accuracy", False)
     return DevScore(float(counts.micro().f1), "micro-F1", not Decision.default(task).apply(scores).any())
+
+
+def _fit_baseline(
+    text_encoder: TextEncoder,
+    train_rows: tuple[Example, ...],
+    train_truth: NDArray[np.uint8],
+    dev_rows: tuple[Example, ...],
+    dev_truth: NDArray[np.uint8],
+    task: Task,
+) -> LinearModel:
+    """The linear model on what the encoder sees of the texts, with a border fitted on dev as the threshold is.
+
+    With the border at 0 a small table would make it look worse than it is.
+    """
+    baseline = LinearModel.fit([text_encoder.kept_text(row.text) for row in train_rows], train_truth, task)
+    if task == "multiclass":
+        return baseline
+    margins = baseline.decision_scores([text_encoder.kept_text(row.text) for row in dev_rows])
+    threshold = fit_global_threshold(scores_from_logits(margins, task), dev_truth)
+    # The scale of the margins; a threshold of exactly 0 or 1 has no place on it.
+    threshold = min(max(threshold, 1e-9), 1 - 1e-9)
+    return replace(baseline, border=math.log(threshold / (1 - threshold)))
 
 
 def _digest(arrays: Iterable[NDArray[Any]]) -> str:

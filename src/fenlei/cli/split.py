@@ -1,0 +1,105 @@
+"""`fenlei split`: labelled files -> parts whose labels are alike and that share no text."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fenlei.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fenlei.text.example import Example
+
+_SHOWN_LABELS = 100
+
+
+def split(
+    data: Annotated[list[str], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the parts: one CSV each.")],
+    ratios: Annotated[
+        str, typer.Option(help="Shares of train, dev and test (8:1:1), of train and test (9:1), or named (a=3,b=1).")
+    ] = "8:1:1",
+    folds: Annotated[int | None, typer.Option(help="K equal parts instead: fold-1.csv to fold-K.csv.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same parts.", min=0)] = 42,
+    near: Annotated[
+        bool | None,
+        typer.Option("--near/--no-near", help="Keep near duplicates together; by default among up to 200,000 rows."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace parts that are there already.")] = False,
+    task: Annotated[
+        str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
+    ] = None,
+    encoding: options.Encoding = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    id_column: options.IdColumn = None,
+    group_column: options.GroupColumn = None,
+    label_separator: options.LabelSeparator = None,
+    on_bad_row: options.OnBadRow = "error",
+) -> None:
+    """Split labelled files: stratified by label, groups and duplicates (exact and near) on one side.
+
+    Prints each label's share of each part.
+    """
+    from rich.console import Console
+
+    from fenlei.cli.reading import read_labelled, say
+    from fenlei.errors import DataError
+    from fenlei.text.labels import known_task
+    from fenlei.text.read import ReadOptions
+    from fenlei.text.split import fold_ratios, parse_ratios, split_examples
+    from fenlei.text.write import write_examples
+
+    shares = fold_ratios(folds) if folds is not None else parse_ratios(ratios)
+    settled = known_task(task)
+    files = {name: out / f"{name}.csv" for name in shares}
+    there = [file for file in files.values() if file.exists()]
+    if there and not overwrite:
+        raise DataError(f"{there[0]} exists", hint="name another --out, or add --overwrite")
+    console = Console(stderr=True)
+    reading = ReadOptions(
+        encoding=encoding,
+        text_column=text_column,
+        label_column=label_column,
+        id_column=id_column,
+        group_column=group_column,
+        label_separator=label_separator,
+        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+    )
+    rows = read_labelled(data, reading, console, task=settled)
+    parts = split_examples(rows, settled, ratios=shares, seed=seed, near=near)
+    for name, part in parts.items():
+        write_examples(files[name], part)
+        say(console, f"wrote      {files[name]}: {len(part):,} rows")
+    print(balance_text(parts))
+
+
+def balance_text(parts: "Mapping[str, tuple[Example, ...]]") -> str:
+    """Each label's rows, and its share of the rows of each part."""
+    from fenlei.plain_table import aligned
+
+    labels = sorted({label for part in parts.values() for row in part for label in row.labels or ()})
+    counts = {
+        label: {name: sum(label in (row.labels or ()) for row in part) for name, part in parts.items()}
+        for label in labels
+    }
+    labels.sort(key=lambda label: -sum(counts[label].values()))
+    sizes = {name: len(part) for name, part in parts.items()}
+    table = [["label", "rows", *parts]]
+    table.append(["", f"{sum(sizes.values()):,}", *(f"{size:,}" for size in sizes.values())])
+    for label in labels[:_SHOWN_LABELS]:
+        shares = [f"{counts[label][name] / max(1, size):.1%}" for name, size in sizes.items()]
+        table.append([label, f"{sum(counts[label].values()):,}", *shares])
+    lines = aligned(table)
+    if len(labels) > _SHOWN_LABELS:
+        lines.append(f"and {len(labels) - _SHOWN_LABELS:,} rarer labels")
+    total = sum(sizes.values())
+    distance, label, name = max(
+        (abs(counts[label][name] / max(1, sizes[name]) - sum(counts[label].values()) / total), label, name)
+        for label in labels
+        for name in parts
+    )
+    lines += ["", f"farthest from its share of all rows: {label} in {name}, by {100 * distance:.2f} points"]
+    return "\n".join(lines)

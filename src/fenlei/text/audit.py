@@ -1,0 +1,240 @@
+"""Examples -> what is in them and what may be wrong, before any training.
+
+Shapes: B rows, C labels.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates
+from fenlei.text.example import Example, canonical_text
+from fenlei.text.labels import Task, settle_task
+from fenlei.text.leaks import find_leaks
+from fenlei.text.normalize import invisible_characters
+from fenlei.text.tokens import TextEncoder
+
+RARE = 5
+"""With fewer rows a label is hardly learned, and its score in a test part says nothing."""
+
+_SPLITTABLE = 3  # one row for each of train, dev and test
+_SHOWN_ROWS = 20
+_SHOWN_PAIRS = 20
+
+Severity = Literal["problem", "remark"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of thing that was found.
+
+    Attributes:
+        kind: its name for programs, e.g. `exact_duplicates`.
+        severity: a `problem` makes scores wrong or labels unlearnable; a `remark` is good to know.
+        count: how many rows, labels or clusters.
+        message: for people.
+        rows: the ids of the first rows concerned, with their file where there are several.
+    """
+
+    kind: str
+    severity: Severity
+    count: int
+    message: str
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Quantiles of the texts' lengths."""
+
+    median: int
+    p90: int
+    p99: int
+    longest: int
+
+    @classmethod
+    def of(cls, lengths: NDArray[Any]) -> "Lengths":
+        """The quantiles of (B,) lengths."""
+        median, p90, p99 = np.quantile(lengths, [0.5, 0.9, 0.99], method="higher")
+        return cls(int(median), int(p90), int(p99), int(lengths.max()))
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is in labelled files.
+
+    Attributes:
+        rows: file -> rows.
+        task: as training would settle it.
+        labels: label -> file -> rows, most frequent first.
+        pairs: the label pairs that occur together most often, with their rows.
+        labels_a_row: number of labels -> rows.
+        characters, tokens: lengths; tokens with their special ones, None without an encoder.
+        texts_cut, tokens_cut: shares that the length limit cuts; None without an encoder.
+        findings: problems first.
+    """
+
+    rows: dict[str, int]
+    task: Task
+    labels: dict[str, dict[str, int]]
+    pairs: tuple[tuple[str, str, int], ...]
+    labels_a_row: dict[int, int]
+    characters: Lengths
+    tokens: Lengths | None
+    texts_cut: float | None
+    tokens_cut: float | None
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def audit_examples(
+    parts: Mapping[str, Sequence[Example]],
+    *,
+    task: Task | None = None,
+    text_encoder: TextEncoder | None = None,
+    near: bool | None = None,
+    more: Sequence[Finding] = (),
+) -> Audit:
+    """Look at labelled examples.
+
+    Args:
+        parts: file or part -> its examples, at least one in all.
+        task: None: settled from the examples.
+        text_encoder: tells lengths in tokens and what truncation cuts.
+        near: whether near duplicates are searched; None: among up to 200,000 rows in all.
+        more: findings from elsewhere, such as the reading and the encoder's vocabulary.
+    """
+    examples = [example for part in parts.values() for example in part]
+    texts = [example.text for example in examples]
+    names = _row_names(parts)
+    search = len(texts) <= SEARCHED if near is None else near
+    table = text_encoder.encode(texts) if text_encoder else None
+    label_rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(parts, 0))
+    for part, rows in parts.items():
+        for example in rows:
+            for label in example.labels or ():
+                label_rows[label][part] += 1
+    labels = dict(sorted(label_rows.items(), key=lambda item: (-sum(item[1].values()), item[0])))
+    together = Counter(pair for example in examples for pair in combinations(sorted(example.labels or ()), 2))
+    findings = [
+        *more,
+        *_findings_of_texts(examples, names, find_duplicates(texts, near=search)),
+        *_findings_of_labels(labels, list(parts)),
+        *_findings_of_leaks(parts, near=search),
+    ]
+    if not search and near is None:
+        message = f"more than {SEARCHED:,} rows: near duplicates were not searched; --near does it, in minutes"
+        findings.append(Finding("near_not_searched", "remark", len(texts), message))
+    return Audit(
+        rows={part: len(rows) for part, rows in parts.items()},
+        task=task or settle_task(examples),
+        labels=labels,
+        pairs=tuple((one, other, count) for (one, other), count in together.most_common(_SHOWN_PAIRS)),
+        labels_a_row=dict(sorted(Counter(len(example.labels or ()) for example in examples).items())),
+        characters=Lengths.of(np.array([len(text) for text in texts])),
+        tokens=Lengths.of(table.full_lengths) if table else None,
+        texts_cut=table.share_of_texts_cut() if table else None,
+        tokens_cut=table.share_of_tokens_cut() if table else None,
+        findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),
+    )
+
+
+def _row_names(parts: Mapping[str, Sequence[Example]]) -> list[str]:
+    several = len(parts) > 1
+    return [f"{part} row {row.id}" if several else row.id for part, rows in parts.items() for row in rows]
+
+
+def _findings_of_texts(examples: Sequence[Example], names: Sequence[str], duplicates: Duplicates) -> list[Finding]:
+    findings = []
+    clusters: dict[int, list[int]] = defaultdict(list)
+    for row, first in enumerate(duplicates.exact.tolist()):
+        clusters[first].append(row)
+    copies = [row for rows in clusters.values() for row in rows[1:]]
+    if copies:
+        message = f"{len(copies):,} rows repeat the text of an earlier row (but for width, case and white space)"
+        findings.append(Finding("exact_duplicates", "remark", len(copies), message, _shown(names, copies)))
+    quarrels = [rows for rows in clusters.values() if len({frozenset(examples[row].labels or ()) for row in rows}) > 1]
+    if quarrels:
+        rows = [row for cluster in quarrels for row in cluster]
+        message = f"{len(quarrels):,} texts stand more than once, with different labels"
+        findings.append(Finding("contradicting_labels", "problem", len(quarrels), message, _shown(names, rows)))
+    giants = duplicates.giants()
+    for giant in giants:
+        message = (
+            f"{len(giant):,} rows are near duplicates of each other, like a filled-in form; a split does not keep "
+            f"them together: {examples[int(giant[0])].text[:40]!r}"
+        )
+        findings.append(Finding("giant_cluster", "remark", len(giant), message, _shown(names, giant.tolist())))
+    in_giants = {int(row) for giant in giants for row in giant}
+    near = [row for row, _, _ in duplicates.pairs if row not in in_giants]
+    if near:
+        message = f"{len(set(near)):,} rows are near duplicates of an earlier row; a split keeps them on one side"
+        findings.append(Finding("near_duplicates", "remark", len(set(near)), message, _shown(names, sorted(set(near)))))
+    return findings + _findings_of_characters(examples, names)
+
+
+def _findings_of_characters(examples: Sequence[Example], names: Sequence[str]) -> list[Finding]:
+    findings = []
+    invisible = {row: signs for row, example in enumerate(examples) if (signs := invisible_characters(example.text))}
+    if invisible:
+        common = Counter(sign for signs in invisible.values() for sign in signs).most_common(3)
+        shown = ", ".join(f"U+{ord(sign):04X} ({count:,})" for sign, count in common)
+        message = f"{len(invisible):,} texts hold invisible characters, such as {shown}; --normalize clean drops them"
+        findings.append(Finding("invisible_characters", "remark", len(invisible), message, _shown(names, invisible)))
+    lost = [row for row, example in enumerate(examples) if "\ufffd" in example.text]
+    if lost:
+        message = f"{len(lost):,} texts hold U+FFFD, the trace of a wrong encoding at some earlier time"
+        findings.append(Finding("replacement_characters", "problem", len(lost), message, _shown(names, lost)))
+    return findings
+
+
+def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence[str]) -> list[Finding]:
+    findings = []
+    total = {label: sum(rows.values()) for label, rows in labels.items()}
+    rare = [label for label, rows in total.items() if rows < RARE]
+    if rare:
+        shown = ", ".join(f"{label} ({total[label]})" for label in rare[:10]) + (", …" if len(rare) > 10 else "")
+        few = sum(total[label] < _SPLITTABLE for label in rare)
+        message = f"{len(rare):,} labels have fewer than {RARE} rows, {few:,} too few for train, dev and test: {shown}"
+        findings.append(Finding("rare_labels", "problem", len(rare), message))
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        spellings[canonical_text(label)].append(label)
+    for variants in spellings.values():
+        if len(variants) > 1:
+            shown = ", ".join(f"{label!r} ({total[label]:,})" for label in variants)
+            message = f"labels that differ only in width, case or white space: {shown}"
+            findings.append(Finding("label_spellings", "problem", len(variants), message))
+    for part in parts[1:]:
+        unknown = [label for label, rows in labels.items() if rows[part] and not rows[parts[0]]]
+        if unknown:
+            message = f"{len(unknown):,} labels of {part} do not occur in {parts[0]}: {', '.join(unknown[:10])}"
+            findings.append(Finding("labels_not_in_first_file", "problem", len(unknown), message))
+    return findings
+
+
+def _findings_of_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool) -> list[Finding]:
+    if len(parts) < 2:
+        return []
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for leak in find_leaks(parts, near=near):
+        found[leak.part, leak.other_part].append(leak)
+    findings = []
+    for (part, other), leaks in found.items():
+        exact = sum(leak.similarity == 1 for leak in leaks)
+        message = f"{len(leaks):,} rows of {part} stand in {other} too, {exact:,} of them exactly"
+        rows = tuple(f"{leak.row} = {leak.other_row}" for leak in leaks[:_SHOWN_ROWS])
+        findings.append(Finding("shared_texts", "problem", len(leaks), message, rows))
+    return findings
+
+
+def _shown(names: Sequence[str], rows: Any) -> tuple[str, ...]:
+    return tuple(names[row] for row in list(rows)[:_SHOWN_ROWS])

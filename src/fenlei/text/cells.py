@@ -1,0 +1,140 @@
+"""Cells of one row -> its text and its labels."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fenlei.text.columns import Columns, flag_of
+from fenlei.text.rows import RowSource
+
+SEPARATORS = ("|", ",", "，", ";", "；", "、", "#")  # "#" as in doccano's CSV
+NO_LABEL = frozenset({"", "无", "none", "没有", "null", "n/a", "[]"})
+
+# A list of labels, or Label Studio's object.
+_JSON = ("[", '{"')
+
+# JSON can write one, UTF-8 and tokenizers cannot.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class CellError(ValueError):
+    """A cell that cannot be used.
+
+    Attributes:
+        column: where it stands.
+        value: what it holds.
+    """
+
+    def __init__(self, reason: str, column: str, value: Any) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.value = value
+
+
+def text_of(cells: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """The text of a row: its text cells without the white space around them, a line each; empty ones left out.
+
+    Raises:
+        CellError: a cell is no string or holds what no text can.
+    """
+    texts = [_checked(cells.get(column), column, several=len(columns) > 1) for column in columns]
+    return "\n".join(text for text in texts if text)
+
+
+def _checked(text: Any, column: str, *, several: bool) -> str:
+    if text is None and several:
+        return ""
+    if not isinstance(text, str):
+        raise CellError("the text is missing or no string", column, text)
+    if "\0" in text:
+        raise CellError("the text holds a NUL character", column, text)
+    if _SURROGATE.search(text):
+        raise CellError("the text holds half a surrogate pair, which is no character", column, text)
+    return text.strip()
+
+
+class LabelCells:
+    """How the label cells of a source are read.
+
+    Args:
+        columns: of the source.
+        separator: between labels in a cell; `none`: a cell is one label.
+        no_label: words, in lower case, that mean "none".
+    """
+
+    def __init__(self, columns: Columns, separator: str, no_label: frozenset[str]) -> None:
+        self._columns = columns
+        self._separator = separator
+        self._no_label = no_label
+
+    def labels_of(self, cells: Mapping[str, Any]) -> tuple[str, ...]:
+        """The labels of a row, each once.
+
+        Raises:
+            CellError: a cell cannot be understood.
+        """
+        if self._columns.labels_are_flags:
+            return tuple(column for column in self._columns.labels if self._flag(cells, column))
+        [column] = self._columns.labels
+        cell = cells.get(column)
+        names = self._names(cell)
+        if names is None:
+            raise CellError("labels are neither a string nor a list of strings", column, cell)
+        names = [name.strip() for name in names]
+        return tuple(dict.fromkeys(name for name in names if name.lower() not in self._no_label))
+
+    def _flag(self, cells: Mapping[str, Any], column: str) -> bool:
+        flag = flag_of(cells.get(column))
+        if flag is None:
+            raise CellError("neither 0 nor 1", column, cells.get(column))
+        return flag
+
+    def _names(self, cell: Any) -> list[str] | None:
+        if isinstance(cell, str) and cell.strip().startswith(_JSON):
+            try:
+                cell = json.loads(cell)
+            except (json.JSONDecodeError, RecursionError):
+                return None
+        if isinstance(cell, dict):
+            cell = cell.get("choices", cell)  # Label Studio's short exports
+        if cell is None:
+            return []
+        if isinstance(cell, bool):
+            return None
+        if isinstance(cell, int):
+            cell = str(cell)
+        if isinstance(cell, str):
+            return [cell] if self._separator == "none" else _pieces(cell, self._separator)
+        if not isinstance(cell, list) or not all(isinstance(label, str) for label in cell):
+            return None
+        return cell
+
+
+def detect_separator(source: RowSource, column: str) -> str:
+    """The separator whose pieces most often are labels that occur elsewhere too; `none` if there is none.
+
+    A character inside names, as in `A、B类`, would yield pieces that occur nowhere else.
+    """
+    cells = [row.cells.get(column) for row in source if row.problem is None]
+    texts = Counter(cell.strip() for cell in cells if isinstance(cell, str) and not cell.strip().startswith(_JSON))
+    best, most = "none", 0
+    for separator in SEPARATORS:
+        split = {cell: _pieces(cell, separator) for cell in texts if separator in cell}
+        counts: Counter[str] = Counter()
+        for cell, number in texts.items():
+            for piece in split.get(cell, [cell]):
+                counts[piece] += number
+        recurring = sum(
+            texts[cell]
+            for cell, pieces in split.items()
+            if sum(counts[p] > texts[cell] for p in pieces) * 2 >= len(pieces)
+        )
+        if recurring > most and recurring * 2 >= sum(texts[cell] for cell in split):
+            best, most = separator, recurring
+    return best
+
+
+def _pieces(cell: str, separator: str) -> list[str]:
+    return [piece.strip() for piece in cell.split(separator) if piece.strip()]

@@ -1,0 +1,70 @@
+"""Rows whose text stands, exactly or nearly, in another part too: what makes a test score one of memory."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.text.duplicates import SEARCHED, find_duplicates, similarity
+from fenlei.text.example import Example
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A row of one part whose text a later part has too.
+
+    Attributes:
+        part, row: the part and the row's id.
+        other_part, other_row: where the text stands too, at its most similar.
+        similarity: Jaccard similarity of the two texts' character 3-grams; 1 for exact duplicates.
+    """
+
+    part: str
+    row: str
+    other_part: str
+    other_row: str
+    similarity: float
+
+
+def find_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool | None = None) -> tuple[Leak, ...]:
+    """The rows of each part that also stand in a later one, in file order.
+
+    Args:
+        parts: name -> rows; with `train` first, its rows that stand in dev or test are found.
+        near: whether near duplicates count; None: among up to 200,000 rows in all. Clusters so large that
+            they must be a template count by exact duplicates only.
+    """
+    names = [name for name, examples in parts.items() for _ in examples]
+    examples = [example for part in parts.values() for example in part]
+    texts = [example.text for example in examples]
+    duplicates = find_duplicates(texts, near=len(texts) <= SEARCHED if near is None else near)
+    number_of_part = {name: number for number, name in enumerate(parts)}
+    part_of_row = np.array([number_of_part[name] for name in names], dtype=np.int64)
+    found: dict[int, Leak] = {}
+    for cluster in _clusters(duplicates.together()):
+        for row in cluster.tolist():
+            later = cluster[part_of_row[cluster] > part_of_row[row]].tolist()
+            if later:
+                likeness = {other: similarity(texts[row], texts[other]) for other in later}
+                other = max(later, key=likeness.__getitem__)
+                found[row] = Leak(names[row], examples[row].id, names[other], examples[other].id, likeness[other])
+    return tuple(found[row] for row in sorted(found))
+
+
+def leaks_csv(leaks: Sequence[Leak]) -> str:
+    """A line a leak, for a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["part", "row", "stands also in", "as row", "similarity"])
+    writer.writerows((*astuple(leak)[:4], f"{leak.similarity:.3f}") for leak in leaks)
+    return out.getvalue()
+
+
+def _clusters(numbers: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """The rows of each number that occurs more than once."""
+    order = np.argsort(numbers, kind="stable")
+    begins = np.flatnonzero(np.diff(numbers[order])) + 1
+    yield from (cluster for cluster in np.split(order, begins) if len(cluster) > 1)

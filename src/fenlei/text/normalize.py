@@ -1,0 +1,38 @@
+"""The form of a text before it is tokenized: chosen once in training, saved in the bundle, the same ever after."""
+
+import re
+import unicodedata
+from typing import Literal
+
+Normalization = Literal["none", "clean", "nfkc"]
+
+# Control and format characters (Unicode's Cc and Cf), which nobody sees: zero-width spaces and joiners, direction
+# marks, byte order marks inside a text, soft hyphens. Tab and line ends stay.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001\U000e0020-\U000e007f]"
+)
+
+
+def normalize(text: str, form: Normalization) -> str:
+    """`text` in the given form.
+
+    Args:
+        text: as read.
+        form: `none`: as it is; `clean`: without control and zero-width characters; `nfkc`: that, and
+            compatibility characters in their ordinary form (Unicode NFKC): `Ａ１` becomes `A1`, `㈱` `(株)`.
+            Chinese commas and brackets become ASCII ones, which an encoder may know less well.
+
+    Example:
+        >>> normalize("５Ｇ\u200b手机", "nfkc")
+        '5G手机'
+    """
+    if form == "none":
+        return text
+    cleaned = _INVISIBLE.sub("", text)
+    return unicodedata.normalize("NFKC", cleaned) if form == "nfkc" else cleaned
+
+
+def invisible_characters(text: str) -> list[str]:
+    """The control and zero-width characters of a text, in order."""
+    return _INVISIBLE.findall(text)

@@ -1,0 +1,153 @@
+"""`fenlei check` and `fenlei split` as a user types them."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fenlei import read_examples
+from fenlei.cli import main
+
+BASE = "市场监管总局今日公布一批召回信息，涉及多家汽车企业的缺陷车型，车主可到店免费更换电池组件并登记信息。"
+
+
+@pytest.fixture
+def fenlei(monkeypatch, capsys):
+    def run(*arguments, expect=0):
+        monkeypatch.setattr(sys, "argv", ["fenlei", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+            raise SystemExit(0)
+        captured = capsys.readouterr()
+        assert (ended.value.code or 0) == expect, captured.err
+        return captured
+
+    return run
+
+
+def write(path, rows, encoding="gb18030"):
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file).writerows([["文本", "标签"], *rows])
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    train = write(
+        tmp_path / "训练.csv",
+        [
+            (BASE, "汽车"),
+            ("门将扑出点球，球队夺冠", "体育"),
+            ("", "体育"),
+            (BASE, "财经"),
+            ("央行下调利率", "财经|体育"),
+        ],
+    )
+    return train, write(tmp_path / "测试.csv", [(BASE.replace("今日", "昨日"), "汽车"), ("别的", "财经")])
+
+
+def test_check_prints_tables_and_findings(fenlei, files, tiny_encoder):
+    done = fenlei("check", *files, "--encoder", tiny_encoder, "--max-tokens", 20)
+    assert "财经     3  50.0%" in done.out
+    assert "cut by the limit" in done.out
+    assert "problem  1 rows cannot be used; the first:" in done.out
+    assert "problem  1 texts stand more than once, with different labels" in done.out
+    assert "训练 row 2; 训练 row 5" in done.out
+    assert "problem  2 rows of 训练 stand in 测试 too, 0 of them exactly" in done.out
+    assert "of the characters are unknown to the encoder" in done.out
+    assert "训练.csv: csv gb18030, 4 rows, 1 bad rows" in done.err
+
+
+def test_check_prints_json(fenlei, files):
+    told = json.loads(fenlei("check", *files, "--encoder", "none", "--json").out)
+    assert told["rows"] == {"训练": 4, "测试": 2}
+    assert told["tokens"] is None
+    assert {finding["kind"] for finding in told["findings"]} == {
+        "bad_rows",
+        "contradicting_labels",
+        "exact_duplicates",
+        "near_duplicates",
+        "rare_labels",
+        "shared_texts",
+    }
+    told = json.loads(fenlei("check", *files, "--encoder", "none", "--json", "--no-near").out)
+    assert "shared_texts" not in {finding["kind"] for finding in told["findings"]}
+
+
+def test_check_mends_what_needs_no_judgement(fenlei, files, tmp_path):
+    done = fenlei("check", files[0], "--encoder", "none", "--fix", tmp_path / "修好" / "训练.csv")
+    assert len(read_examples(tmp_path / "修好" / "训练.csv").examples) == 4
+    with (tmp_path / "修好" / "训练.changes.csv").open(encoding="utf-8-sig", newline="") as file:
+        changes = list(csv.reader(file))
+    assert [change[1] for change in changes] == [
+        "change",
+        "removed: the text is empty",
+        "left: row 2 has the same text as 汽车",
+    ]
+    assert "4 rows; 2 changes listed in" in done.err
+    refused = fenlei("check", *files, "--encoder", "none", "--fix", tmp_path / "x.csv", expect=1)
+    assert "--fix mends one file at a time, and 2 are given" in refused.err
+
+
+def test_many_labels_are_cut_short(fenlei, tmp_path):
+    path = write(tmp_path / "a.csv", [(f"第{number}条消息", f"类{number}") for number in range(130)])
+    assert "and 30 rarer labels, all with --json" in fenlei("check", path, "--encoder", "none").out
+    assert "and 30 rarer labels" in fenlei("split", path, "--out", tmp_path / "parts").out
+
+
+def test_an_unknown_task_is_refused(fenlei, files):
+    refused = fenlei("check", files[0], "--task", "binary", expect=1)
+    assert "--task is 'binary'; accepted are multilabel, multiclass" in refused.err
+
+
+def rows_for_split(count=200):
+    return [
+        (f"第{number}条消息说的是{'甲乙丙丁'[number % 4] * 5}", "财经|体育" if number % 5 == 0 else "财经")
+        for number in range(count)
+    ]
+
+
+def test_split_writes_parts_and_tells_the_balance(fenlei, tmp_path):
+    data = write(tmp_path / "a.csv", rows_for_split())
+    done = fenlei("split", data, "--out", tmp_path / "parts", "--ratios", "8:1:1", "--seed", 3)
+    parts = {name: read_examples(tmp_path / "parts" / f"{name}.csv").examples for name in ("train", "dev", "test")}
+    assert sorted(row.id for part in parts.values() for row in part) == sorted(str(number) for number in range(2, 202))
+    assert "farthest from its share of all rows:" in done.out
+    assert "财经   200  100.0%  100.0%  100.0%" in done.out
+    refused = fenlei("split", data, "--out", tmp_path / "parts", expect=1)
+    assert "train.csv exists" in refused.err
+    again = fenlei("split", data, "--out", tmp_path / "parts", "--seed", 3, "--overwrite")
+    assert again.out == done.out
+
+
+def test_folds_and_named_parts(fenlei, tmp_path):
+    data = write(tmp_path / "a.csv", rows_for_split(60))
+    fenlei("split", data, "--out", tmp_path / "folds", "--folds", 4)
+    assert sorted(path.name for path in (tmp_path / "folds").iterdir()) == [f"fold-{n}.csv" for n in (1, 2, 3, 4)]
+    fenlei("split", data, "--out", tmp_path / "named", "--ratios", "标注=3,留存=1")
+    assert len(read_examples(tmp_path / "named" / "标注.csv").examples) > 35
+    for wrong in ("8", "8:x", "8:0", "a=1,a=1", "1:1:1:1"):
+        refused = fenlei("split", data, "--out", tmp_path / "x", "--ratios", wrong, expect=1)
+        assert f"--ratios is {wrong!r}; accepted are such as 8:1:1" in refused.err
+    refused = fenlei("split", data, "--out", tmp_path / "x", "--folds", 1, expect=1)
+    assert "--folds is 1; it must be 2 or more" in refused.err
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "cp936", "ascii"])
+def test_consoles_that_lack_characters(tmp_path, encoding):
+    path = write(tmp_path / "带 空格 的 文件.csv", [("好😀的𠮷消息", "𠮷类"), ("别的消息", "甲")], "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "from fenlei.cli import main; main()", "check", path, "--encoder", "none"],
+        capture_output=True,
+        env={"PYTHONIOENCODING": encoding, "PATH": "", "SYSTEMROOT": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\\U00020bb7" in done.stdout.decode(encoding)
+
+
+def test_errors_of_the_system_are_told_without_a_traceback(fenlei, files, tmp_path):
+    (tmp_path / "file").write_text("x")
+    refused = fenlei("split", files[1], "--ratios", "1:1", "--out", tmp_path / "file", expect=1)
+    assert refused.err.splitlines()[-1].startswith("error: ")
