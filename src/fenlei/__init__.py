@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fenlei.judge.report import Report
     from fenlei.predict import Classifier, Evaluation, Prediction
     from fenlei.runtime import Runtime, open_runtime
-    from fenlei.text.example import Example
+    from fenlei.text.example import Example, pair_texts
     from fenlei.text.read import ReadOptions, read_examples
     from fenlei.text.split import split_examples
     from fenlei.train.config import TrainSettings
@@ -38,6 +38,7 @@ _HOMES = {
     "SettingsError": "fenlei.errors",
     "TrainSettings": "fenlei.train.config",
     "open_runtime": "fenlei.runtime",
+    "pair_texts": "fenlei.text.example",
     "read_examples": "fenlei.text.read",
     "split_examples": "fenlei.text.split",
 }
@@ -59,6 +60,7 @@ __all__ = [
     "TrainSettings",
     "__version__",
     "open_runtime",
+    "pair_texts",
     "read_examples",
     "split_examples",
 ]

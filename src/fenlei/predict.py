@@ -17,7 +17,7 @@ from fenlei.judge.report import Report
 from fenlei.judge.scores import scores_from_logits
 from fenlei.model.classifier import predict_logits
 from fenlei.runtime import Runtime, open_runtime
-from fenlei.text.example import Example, text_fingerprint
+from fenlei.text.example import PAIR, Example, text_fingerprint
 from fenlei.text.labels import Task
 from fenlei.text.split import split_examples
 from fenlei.train.config import TrainSettings
@@ -73,6 +73,11 @@ class Classifier:
         """The columns that were joined to a text in training; none if it was one that need not have the same name."""
         columns = self._bundle.record["data"].get("text_columns", ())
         return tuple(columns) if len(columns) > 1 else ()
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether those columns were a pair of texts."""
+        return bool(self._bundle.record["data"].get("pair", False))
 
     def fingerprint(self) -> dict[str, Any]:
         """What the answers depend on, as JSON: the bundle's content, and how it is computed."""
@@ -232,7 +237,8 @@ class Classifier:
             groups=_groups(examples),
             seen=seen,
         )
-        errors = error_rows([example.id for example in examples], texts, truth, scores, self.decision, self.labels)
+        shown = [text.replace(PAIR, "\n") for text in texts]
+        errors = error_rows([example.id for example in examples], shown, truth, scores, self.decision, self.labels)
         return Evaluation(report, errors, scores)
 
 

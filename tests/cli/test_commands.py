@@ -9,8 +9,9 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from fenlei import Classifier, TrainSettings
+from fenlei import Classifier, TrainSettings, pair_texts
 from fenlei.cli import app, main
 from fenlei.cli.train import train
 
@@ -244,14 +245,45 @@ def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
         "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs group_column "
         "head_learning_rate id_column label_column label_separator leaks learning_rate loss max_tokens normalize "
-        "on_bad_row out overwrite patience precision resume seed task test text_column threads tokens_per_batch "
+        "on_bad_row out overwrite pair patience precision resume seed task test text_column threads tokens_per_batch "
         "truncation warmup weight_decay",
         "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator "
-        "on_bad_row out precision text_column threads",
-        "predict": "bundle device encoding file on_bad_row out out_format precision text_column threads top_k",
+        "on_bad_row out pair precision text_column threads",
+        "predict": "bundle device encoding file on_bad_row out out_format pair precision text_column threads top_k",
     }
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
         if name in frozen:
             assert sorted(inspect.signature(command.callback).parameters) == frozen[name].split(), name
         assert inspect.getdoc(command.callback), name
+
+
+def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, tiny_encoder):
+    random = np.random.default_rng(0)
+    data = tmp_path / "a.csv"
+    with data.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["标题", "正文", "标签"])
+        for number in range(90):
+            label = random.choice(list(TOPICS))
+            writer.writerow([random.choice(TOPICS[label]), f"今天的消息{number}", label])
+    columns = ["--text-column", "标题", "--text-column", "正文", "--pair"]
+    fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS, *columns)
+    # The bundle remembers columns and pair.
+    answered = fenlei("predict", tmp_path / "o", data, "--format", "jsonl", "--top-k", 3, *QUICK).out
+    first = json.loads(answered.splitlines()[0])
+    classifier = Classifier.load(tmp_path / "o", precision="float32", threads=1)
+    assert classifier.text_columns == ("标题", "正文")
+    [prediction] = classifier.predict([pair_texts(first["标题"], first["正文"])])
+    assert first["scores"] == pytest.approx(dict(prediction.scores), abs=1e-5)
+    # Plain transformers, given the two texts as a pair, agrees.
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "o")
+    network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "o").eval()
+    logits = network(**tokenizer(first["标题"], first["正文"], return_tensors="pt")).logits[0].detach()
+    scores = logits.softmax(-1) if classifier.task == "multiclass" else logits.sigmoid()
+    assert dict(prediction.scores) == pytest.approx(
+        dict(zip(classifier.labels, scores.tolist(), strict=True)), abs=1e-5
+    )
+    assert "\x1e" not in (tmp_path / "o" / "report" / "test" / "errors.csv").read_text("utf-8-sig")
+    refused = fenlei("train", data, "--out", tmp_path / "e", "--text-column", "标题", "--pair", expect=1)
+    assert "--pair takes two text columns, and 1 are named" in refused.err

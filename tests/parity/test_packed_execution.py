@@ -116,3 +116,20 @@ def test_order_and_batch_size_change_no_logit(model_type):
         np.testing.assert_allclose(
             predict_logits(classifier, shuffled, FLOAT32, max_tokens=budget), reference[order], atol=1e-5
         )
+
+
+@pytest.mark.parametrize("model_type", PACKED)
+def test_pairs_packed_equal_each_alone(model_type):
+    """RoBERTa and XLM-R of these sizes know one or two types, as their configuration says."""
+    classifier = tiny(model_type)
+    batch = batch_of([4, 9, 9, 20])
+    begins = np.array([2, 0, 5, 11])
+    types = np.concatenate(
+        [(np.arange(n) >= at) & (at > 0) for n, at in zip(batch.lengths, begins, strict=True)]
+    ).astype(np.int64)
+    pairs = PackedBatch(batch.ids, batch.lengths, batch.rows, types)
+    packed = classifier(pairs)
+    classifier.network.set_attn_implementation("sdpa")
+    torch.testing.assert_close(packed, classifier._padded(pairs), atol=1e-5, rtol=1e-5)
+    knows_types = classifier.network.config.type_vocab_size > 1
+    assert torch.allclose(packed, classifier._padded(batch), atol=1e-6) != knows_types

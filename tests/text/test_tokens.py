@@ -3,6 +3,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from fenlei.errors import EncoderError, SettingsError
+from fenlei.text.batches import pack
+from fenlei.text.example import pair_texts
 from fenlei.text.tokens import TextEncoder, TextSettings
 
 
@@ -59,3 +61,51 @@ def test_an_unknown_truncation_is_refused():
 def test_a_tokenizer_without_a_first_special_token_is_refused():
     with pytest.raises(EncoderError, match="puts no special token before a text"):
         TextEncoder(character_tokenizer(special=False), TextSettings(max_tokens=9))
+
+
+def pair_tokenizer():
+    tokenizer = character_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return tokenizer
+
+
+def test_pairs_have_their_border_and_types():
+    texts = [pair_texts("一二", "三四五"), "一", pair_texts("一二三四", "五六七八九")]
+    table = TextEncoder(pair_tokenizer(), TextSettings(max_tokens=9)).encode(texts)
+    assert [row.tolist() for row in table] == [
+        [2, 4, 5, 3, 6, 7, 8, 3],
+        [2, 4, 3],
+        [2, 4, 5, 6, 3, 8, 9, 10, 3],
+    ]
+    assert table.full_lengths.tolist() == [8, 3, 12]
+    assert table.seconds.tolist() == [4, 0, 5]
+    batch = pack(table, np.arange(3))
+    assert batch.lengths.tolist() == [3, 8, 9]
+    assert batch.types.tolist() == [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert TextEncoder(pair_tokenizer(), TextSettings(max_tokens=9)).encode(["一"]).seconds is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ("一二三四五六", "七", "一二三四五\n七"),
+        ("一", "二三四五六七八九", "一\n二三四五六"),
+        ("一二", "三四", "一二\n三四"),
+    ],
+)
+def test_a_pair_shares_the_room(first, second, kept):
+    encoder = TextEncoder(pair_tokenizer(), TextSettings(max_tokens=9))
+    assert encoder.kept_text(pair_texts(first, second)) == kept
+    assert encoder.encode([pair_texts(first, second)]).lengths[0] == len(kept) - 1 + 3
+
+
+def test_a_tokenizer_without_pairs_is_refused():
+    encoder = TextEncoder(character_tokenizer(), TextSettings(max_tokens=9))
+    with pytest.raises(EncoderError, match="the tokenizer has no template for pairs of texts"):
+        encoder.encode([pair_texts("一", "二")])
+    with pytest.raises(SettingsError, match="--max-tokens is 4; a pair of texts needs 5 or more"):
+        TextEncoder(pair_tokenizer(), TextSettings(max_tokens=4)).encode([pair_texts("一", "二")])

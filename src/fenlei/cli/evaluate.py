@@ -24,6 +24,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead of text.")] = False,
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
+    pair: options.Pair = False,
     label_column: options.LabelColumn = None,
     id_column: options.IdColumn = None,
     group_column: options.GroupColumn = None,
@@ -49,6 +50,7 @@ def evaluate(
     reading = ReadOptions(
         encoding=encoding,
         text_column=text_column or classifier.text_columns,
+        pair=pair or classifier.takes_pairs,
         label_column=label_column,
         id_column=id_column,
         group_column=group_column,

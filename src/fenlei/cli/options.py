@@ -17,6 +17,10 @@ LabelColumn = Annotated[
         help="Column that holds the labels; found by its name when not given. Several hold 0 or 1, a label each."
     ),
 ]
+Pair = Annotated[
+    bool,
+    typer.Option("--pair", help="The two text columns are a pair of texts for the encoder instead of being joined."),
+]
 IdColumn = Annotated[str | None, typer.Option(help="Column that names the rows; by default id, 编号 or 序号.")]
 GroupColumn = Annotated[str | None, typer.Option(help="Column whose equal values never part in a split.")]
 LabelSeparator = Annotated[

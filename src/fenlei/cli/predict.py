@@ -22,6 +22,7 @@ def predict(
     top_k: Annotated[int | None, typer.Option(help="Add the scores of the K highest labels.", min=1)] = None,
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
+    pair: options.Pair = False,
     on_bad_row: options.OnBadRow = "error",
     device: options.Device = None,
     precision: options.Precision = None,
@@ -46,6 +47,7 @@ def predict(
     reading = ReadOptions(
         encoding=encoding,
         text_column=text_column or classifier.text_columns,
+        pair=pair or classifier.takes_pairs,
         on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
     )
     texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), reading)

@@ -70,6 +70,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of split, order, fresh weights and dropout.")] = 42,
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
+    pair: options.Pair = False,
     label_column: options.LabelColumn = None,
     id_column: options.IdColumn = None,
     group_column: options.GroupColumn = None,
@@ -115,6 +116,7 @@ def train(
     reading = ReadOptions(
         encoding=encoding,
         text_column=text_column,
+        pair=pair,
         label_column=label_column,
         id_column=id_column,
         group_column=group_column,
@@ -143,6 +145,7 @@ def train(
         },
         "rows": {name: len(rows) for name, rows in parts.items()},
         "text_columns": list(reading.text_columns),
+        "pair": reading.pair,
     }
     run.mkdir(parents=True, exist_ok=True)
     if not resume:

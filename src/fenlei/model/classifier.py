@@ -92,6 +92,7 @@ class EncoderClassifier(nn.Module):
             input_ids=torch.from_numpy(batch.ids)[None].to(device),
             position_ids=packing.position_ids + self._first_position,
             packing=packing,
+            **self._types(batch, lambda types: torch.from_numpy(types)[None]),
         )[0]
         first = hidden[0, packing.first_tokens][:, None]
         # The head is a sliver of the work and decides close calls: float32.
@@ -104,8 +105,21 @@ class EncoderClassifier(nn.Module):
         mask = torch.arange(longest)[None, :] < torch.from_numpy(batch.lengths)[:, None]
         ids = torch.full(mask.shape, self._pad_id, dtype=torch.int64)
         ids[mask] = torch.from_numpy(batch.ids)
-        logits: Tensor = self.network(input_ids=ids.to(device), attention_mask=mask.long().to(device)).logits
+
+        def padded(types: NDArray[np.int64]) -> Tensor:
+            block = torch.zeros(mask.shape, dtype=torch.int64)
+            block[mask] = torch.from_numpy(types)
+            return block
+
+        types = self._types(batch, padded)
+        logits: Tensor = self.network(input_ids=ids.to(device), attention_mask=mask.long().to(device), **types).logits
         return logits.float()
+
+    def _types(self, batch: PackedBatch, laid_out: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, Tensor]:
+        """The keyword for token types, where the batch has pairs and the network knows types."""
+        if batch.types is None or getattr(self.network.config, "type_vocab_size", 0) < 2:
+            return {}
+        return {"token_type_ids": laid_out(batch.types).to(self.network.device)}
 
     @torch.no_grad()
     def _why_not_packed(self) -> str | None:

@@ -21,11 +21,13 @@ class PackedBatch:
         ids: (N,) int64 token ids.
         lengths: (B,) int64, ascending; they sum to N.
         rows: (B,) int64, the texts' row numbers in the token table.
+        types: (N,) int64, 1 for the second texts of pairs; None: all 0.
     """
 
     ids: NDArray[np.int64]
     lengths: NDArray[np.int64]
     rows: NDArray[np.int64]
+    types: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -37,7 +39,13 @@ def pack(table: TokenTable, rows: NDArray[np.int64]) -> PackedBatch:
     order = np.argsort(lengths, kind="stable")
     rows, lengths = rows[order], lengths[order]
     ids = np.concatenate([table[row] for row in rows]).astype(np.int64)
-    return PackedBatch(ids, lengths, rows)
+    if table.seconds is None:
+        return PackedBatch(ids, lengths, rows)
+    types = [
+        (np.arange(length) >= begins) & (begins > 0)
+        for length, begins in zip(lengths, table.seconds[rows], strict=True)
+    ]
+    return PackedBatch(ids, lengths, rows, np.concatenate(types).astype(np.int64))
 
 
 def training_batches(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fenlei.text.columns import Columns, flag_of
+from fenlei.text.example import PAIR
 from fenlei.text.rows import RowSource
 
 SEPARATORS = ("|", ",", "，", ";", "；", "、", "#")  # "#" as in doccano's CSV
@@ -33,14 +34,19 @@ class CellError(ValueError):
         self.value = value
 
 
-def text_of(cells: Mapping[str, Any], columns: Sequence[str]) -> str:
+def text_of(cells: Mapping[str, Any], columns: Sequence[str], *, pair: bool = False) -> str:
     """The text of a row: its text cells without the white space around them, a line each; empty ones left out.
+
+    Args:
+        cells: of the row.
+        columns: those of the text.
+        pair: two columns become a pair of texts instead, unless one is empty.
 
     Raises:
         CellError: a cell is no string or holds what no text can.
     """
     texts = [_checked(cells.get(column), column, several=len(columns) > 1) for column in columns]
-    return "\n".join(text for text in texts if text)
+    return (PAIR if pair else "\n").join(text for text in texts if text)
 
 
 def _checked(text: Any, column: str, *, several: bool) -> str:
@@ -52,6 +58,7 @@ def _checked(text: Any, column: str, *, several: bool) -> str:
         raise CellError("the text holds a NUL character", column, text)
     if _SURROGATE.search(text):
         raise CellError("the text holds half a surrogate pair, which is no character", column, text)
+    # Which also takes a border of a pair with nothing on its other side.
     return text.strip()
 
 

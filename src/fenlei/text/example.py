@@ -4,6 +4,9 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 
+PAIR = "\x1e"
+"""Stands between the two texts of a pair: U+001E, the record separator, which no text has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -11,7 +14,7 @@ class Example:
 
     Attributes:
         id: names the row in reports and error lists; unique within a file.
-        text: the text as read.
+        text: the text as read; a pair of texts as `pair_texts` makes it.
         labels: label names in the file's order; `()` means "none of them", a legal answer
             in a multi-label task; `None` means that the labels are not known.
         group: rows of one group (a document, an author) never part in a split; `None`: its own group.
@@ -25,6 +28,15 @@ class Example:
     def __post_init__(self) -> None:
         if self.labels is not None and len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels repeat in example {self.id!r}: {self.labels}")
+
+
+def pair_texts(first: str, second: str) -> str:
+    """Two texts, such as title and body, as one string that the encoder takes for a pair.
+
+    Example:
+        >>> classifier.predict([pair_texts("央行降息", "一年期利率下调十个基点")])
+    """
+    return f"{first}{PAIR}{second}"
 
 
 def canonical_text(text: str) -> str:

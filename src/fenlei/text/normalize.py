@@ -7,9 +7,9 @@ from typing import Literal
 Normalization = Literal["none", "clean", "nfkc"]
 
 # Control and format characters (Unicode's Cc and Cf), which nobody sees: zero-width spaces and joiners, direction
-# marks, byte order marks inside a text, soft hyphens. Tab and line ends stay.
+# marks, byte order marks inside a text, soft hyphens. Tab, line ends and the border of a pair stay.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u202a-\u202e"
+    "[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0001\U000e0020-\U000e007f]"
 )
 

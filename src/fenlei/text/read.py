@@ -23,6 +23,7 @@ class ReadOptions:
     Attributes:
         encoding: of the characters.
         text_column: its name; several are joined, a line each.
+        pair: two text columns are a pair of texts for the encoder instead.
         label_column: its name; several are labels themselves and hold 0 or 1.
         id_column, group_column: their names.
         label_separator: between labels in a cell; `none`: a cell is one label.
@@ -31,6 +32,7 @@ class ReadOptions:
 
     encoding: str | None = None
     text_column: str | Sequence[str] | None = None
+    pair: bool = False
     label_column: str | Sequence[str] | None = None
     id_column: str | None = None
     group_column: str | None = None
@@ -40,6 +42,8 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.on_bad_row not in get_args(OnBadRow):
             raise SettingsError(f"--on-bad-row is {self.on_bad_row!r}; accepted are {', '.join(get_args(OnBadRow))}")
+        if self.pair and len(self.text_columns) != 2:
+            raise SettingsError(f"--pair takes two text columns, and {len(self.text_columns)} are named")
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -146,6 +150,7 @@ class _Reader:
             self._separator = detect_separator(source, self._columns.labels[0])
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
         no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
+        self._pair = options.pair
         self._labels = LabelCells(self._columns, self._separator, no_label)
 
     def read(self) -> tuple[list[Example], list[BadRow]]:
@@ -177,7 +182,7 @@ class _Reader:
         if row.problem:
             raise CellError(row.problem, "", next(iter(row.cells.values()), ""))
         columns = self._columns
-        text = text_of(row.cells, columns.text)
+        text = text_of(row.cells, columns.text, pair=self._pair)
         if not text:
             raise CellError("the text is empty", columns.text[0], row.cells.get(columns.text[0]))
         return Example(

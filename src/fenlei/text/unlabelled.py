@@ -53,6 +53,7 @@ class TextSource:
             "file": self._rows.identity,
             "encoding": self._rows.encoding,
             "text": list(self._text),
+            "pair": self._options.pair,
             "on_bad_row": self._options.on_bad_row,
         }
 
@@ -65,7 +66,7 @@ class TextSource:
             try:
                 if row.problem:
                     raise CellError(row.problem, "", next(iter(row.cells.values()), ""))
-                text = text_of(row.cells, self._text)
+                text = text_of(row.cells, self._text, pair=self._options.pair)
             except CellError as error:
                 bad = BadRow.of(row, self._rows, error)
                 if self._options.on_bad_row == "error":

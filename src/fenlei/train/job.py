@@ -147,7 +147,7 @@ def train(
     circumstances = {
         "settings": settings.to_dict(),
         "labels": list(labels.names),
-        "data": _digest(part for p in (train_part, dev_part) for part in (p.table.ids, p.table.offsets, p.truth)),
+        "data": _digest(array for part in (train_part, dev_part) for array in _arrays(part)),
         "encoder": _digest(weight.numpy(force=True) for weight in classifier.state_dict().values()),
         "device": runtime.device,
         "precision": runtime.precision,
@@ -209,6 +209,11 @@ def _fit_baseline(
     # The scale of the margins; a threshold of exactly 0 or 1 has no place on it.
     threshold = min(max(threshold, 1e-9), 1 - 1e-9)
     return replace(baseline, border=math.log(threshold / (1 - threshold)))
+
+
+def _arrays(part: Part) -> list[NDArray[Any]]:
+    types = [] if part.table.seconds is None else [part.table.seconds]
+    return [part.table.ids, part.table.offsets, part.truth, *types]
 
 
 def _digest(arrays: Iterable[NDArray[Any]]) -> str:
