@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fenlei.errors import BundleError, DataError, EncoderError, FenleiError, SettingsError
+    from fenlei.evaluate import Evaluation
+    from fenlei.judge.fitting import DecisionPlan
     from fenlei.judge.report import Report
-    from fenlei.predict import Classifier, Evaluation, Prediction
+    from fenlei.judge.rules import Rules
+    from fenlei.judge.thresholds import Goal
+    from fenlei.predict import Classifier
+    from fenlei.prediction import Prediction
     from fenlei.runtime import Runtime, open_runtime
     from fenlei.text.example import Example, pair_texts
     from fenlei.text.read import ReadOptions, read_examples
@@ -26,14 +31,17 @@ _HOMES = {
     "BundleError": "fenlei.errors",
     "Classifier": "fenlei.predict",
     "DataError": "fenlei.errors",
+    "DecisionPlan": "fenlei.judge.fitting",
     "EncoderError": "fenlei.errors",
-    "Evaluation": "fenlei.predict",
+    "Evaluation": "fenlei.evaluate",
     "Example": "fenlei.text.example",
     "FenleiError": "fenlei.errors",
+    "Goal": "fenlei.judge.thresholds",
     "Journal": "fenlei.train.journal",
-    "Prediction": "fenlei.predict",
+    "Prediction": "fenlei.prediction",
     "ReadOptions": "fenlei.text.read",
     "Report": "fenlei.judge.report",
+    "Rules": "fenlei.judge.rules",
     "Runtime": "fenlei.runtime",
     "SettingsError": "fenlei.errors",
     "TrainSettings": "fenlei.train.config",
@@ -47,14 +55,17 @@ __all__ = [
     "BundleError",
     "Classifier",
     "DataError",
+    "DecisionPlan",
     "EncoderError",
     "Evaluation",
     "Example",
     "FenleiError",
+    "Goal",
     "Journal",
     "Prediction",
     "ReadOptions",
     "Report",
+    "Rules",
     "Runtime",
     "SettingsError",
     "TrainSettings",

@@ -3,9 +3,10 @@
 A bundle is a Hugging Face directory (config.json with label names and problem type, model.safetensors,
 tokenizer files) that transformers loads alone with the same logits, and beside it fenlei's own:
 
-    fenlei.json            format, task, decision, settings, data and library versions, file hashes
+    fenlei.json            format, task, decision (and the one before), settings, data and library versions, hashes
     baseline/              the TF-IDF + linear model that the report compares with
-    seen.safetensors       16-byte fingerprints of the training and dev texts
+    seen-*.safetensors     16-byte fingerprints of the texts that made the classifier (may be left out)
+    held-out-*.safetensors    logits and truth of the rows that the decision was fitted on, to fit it again
     report/                what was measured
 
 Nothing in it is executed and nothing is a pickle.
@@ -13,32 +14,33 @@ Nothing in it is executed and nothing is a pickle.
 
 import hashlib
 import json
-import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fenlei
-from fenlei.atomic import atomic_folder
+from fenlei.atomic import atomic_file, atomic_folder, write_text
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer, save_tokenizer
 from fenlei.errors import BundleError, FenleiError
 from fenlei.judge.decision import Decision
+from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.model.build import load_classifier, save_classifier
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
-from fenlei.text.example import Example, text_fingerprint
 from fenlei.text.labels import LabelSet, Task
 from fenlei.text.tokens import TextEncoder, TextSettings
 
 FORMAT = 1
 _MANIFEST = "fenlei.json"
-_SEEN = "seen.safetensors"
+_SEEN = "seen"
+_HELD_OUT = "held-out"
 _BASELINE = "baseline"
 _REPORT = "report"
+
+# Numbers kept of the rows that a decision was fitted on: 36 MB with both models' logits.
+_HELD_OUT_CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -48,24 +50,27 @@ class Bundle:
     Attributes:
         task: `multilabel` or `multiclass`.
         labels: the label set in its order.
-        decision: scores -> labels.
+        decision: logits -> labels, with what it was fitted on.
+        previous: the one before it, if it was refitted.
         classifier: in evaluation mode.
         tokenizer: of the encoder.
         text: how a text becomes tokens.
         baseline: the linear model of the report.
-        seen: for each of `train` and `dev` the fingerprints of its texts.
+        seen: for `train`, `dev` and, after a refit on other rows, `decision` the fingerprints of their texts;
+            None: they were left out.
         record: what is kept for people: encoder, training, data, versions.
     """
 
     task: Task
     labels: LabelSet
-    decision: Decision
+    decision: FittedDecision
     classifier: EncoderClassifier
     tokenizer: EncoderTokenizer
     text: TextSettings
     baseline: LinearModel
-    seen: dict[str, frozenset[str]]
+    seen: dict[str, frozenset[str]] | None
     record: dict[str, Any]
+    previous: FittedDecision | None = None
 
     def text_encoder(self) -> TextEncoder:
         """The tokenizer with the text settings of training."""
@@ -76,7 +81,12 @@ class Bundle:
         digest = hashlib.blake2b(digest_size=16)
         for weight in self.classifier.state_dict().values():
             digest.update(weight.numpy(force=True).tobytes())
-        rest = [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.labels.names, self.decision.to_dict()]
+        rest = [
+            self.tokenizer.tokenizer.to_str(),
+            asdict(self.text),
+            self.labels.names,
+            self.decision.decision.to_dict(),
+        ]
         digest.update(json.dumps(rest, ensure_ascii=False).encode())
         return digest.hexdigest()
 
@@ -87,25 +97,51 @@ class Bundle:
             BundleError: `folder` exists and is not to be overwritten, or is no bundle.
         """
         refuse_to_overwrite(folder, overwrite=overwrite)
-        from safetensors.numpy import save_file
-
         with atomic_folder(folder) as temporary:
             save_classifier(self.classifier, temporary)
             save_tokenizer(self.tokenizer, temporary, max_tokens=self.text.max_tokens)
             self.baseline.save(temporary / _BASELINE)
-            save_file({part: _to_bytes(prints) for part, prints in self.seen.items()}, temporary / _SEEN)
+            decided = self._write_decision_files(temporary)
             manifest = {
                 "format": FORMAT,
                 "fenlei": fenlei.__version__,
                 "task": self.task,
                 "labels": list(self.labels.names),
-                "decision": self.decision.to_dict(),
+                **decided,
                 "text": asdict(self.text),
                 **self.record,
                 "files": _digests(temporary),
             }
-            text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-            (temporary / _MANIFEST).write_text(text, encoding="utf-8")
+            _write_manifest(temporary, manifest)
+
+    def write_decision(self, folder: Path) -> None:
+        """Put this bundle's decisions into its folder and leave everything else there as it is.
+
+        A kill at any moment leaves the folder whole, with the old decision or the new one.
+
+        Raises:
+            BundleError: `folder` is no bundle.
+        """
+        manifest = _manifest(folder)
+        replaced = _decision_files(manifest)
+        manifest |= self._write_decision_files(folder)
+        new = _decision_files(manifest)
+        kept = {name: digest for name, digest in manifest["files"].items() if name not in replaced}
+        manifest["files"] = kept | {name: _digest(folder / name) for name in new}
+        _write_manifest(folder, manifest)
+        for name in replaced - new:
+            (folder / name).unlink()
+
+    def _write_decision_files(self, folder: Path) -> dict[str, Any]:
+        """Write the arrays under names that tell their content; returns the manifest's fields."""
+        seen = None
+        if self.seen is not None:
+            seen = _write_arrays(folder, _SEEN, {part: _to_bytes(prints) for part, prints in self.seen.items()})
+        return {
+            "decision": _write_decision(folder, self.decision),
+            "previous_decision": None if self.previous is None else _write_decision(folder, self.previous),
+            "seen": seen,
+        }
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
@@ -119,16 +155,18 @@ class Bundle:
         from safetensors.numpy import load_file
 
         try:
+            task, seen, previous = manifest["task"], manifest["seen"], manifest["previous_decision"]
             return cls(
-                task=manifest["task"],
+                task=task,
                 labels=LabelSet(tuple(manifest["labels"])),
-                decision=Decision.from_dict(manifest["decision"]),
+                decision=_read_decision(folder, manifest["decision"], task),
                 classifier=load_classifier(folder),
                 tokenizer=load_tokenizer(folder),
                 text=TextSettings(**manifest["text"]),
                 baseline=LinearModel.load(folder / _BASELINE),
-                seen={part: _from_bytes(prints) for part, prints in load_file(folder / _SEEN).items()},
+                seen=seen and {part: _from_bytes(prints) for part, prints in load_file(folder / seen).items()},
                 record={name: manifest[name] for name in ("encoder", "training", "data", "versions")},
+                previous=previous and _read_decision(folder, previous, task),
             )
         except (KeyError, TypeError, ValueError, FenleiError) as error:
             raise BundleError(f"{folder}: {_MANIFEST} does not describe this bundle: {error!r}") from error
@@ -153,15 +191,54 @@ def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
         raise BundleError(f"{folder} already holds a bundle", hint="name another --out, or add --overwrite")
 
 
-def fingerprints(examples: Sequence[Example]) -> frozenset[str]:
-    """The fingerprints of the examples' texts."""
-    return frozenset(text_fingerprint(example.text) for example in examples)
+def _write_decision(folder: Path, fitted: FittedDecision) -> dict[str, Any]:
+    held_out = fitted.held_out.thinned(_HELD_OUT_CELLS)
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "logits": held_out.logits,
+        "baseline_logits": held_out.baseline_logits,
+        "truth": held_out.truth,
+    }
+    return {
+        "rule": fitted.decision.to_dict(),
+        "baseline": fitted.baseline.to_dict(),
+        "plan": fitted.plan.to_dict(),
+        "fitted_on": held_out.source,
+        "held_out": _write_arrays(folder, _HELD_OUT, arrays),
+    }
 
 
-def library_versions() -> dict[str, str]:
-    """What the bundle was made with."""
-    names = ("torch", "transformers", "tokenizers", "numpy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+def _read_decision(folder: Path, plain: dict[str, Any], task: Task) -> FittedDecision:
+    from safetensors.numpy import load_file
+
+    return FittedDecision(
+        decision=Decision.from_dict(plain["rule"]),
+        baseline=Decision.from_dict(plain["baseline"]),
+        plan=DecisionPlan.from_dict(plain["plan"], task),
+        held_out=HeldOut(**load_file(folder / plain["held_out"]), source=plain["fitted_on"]),
+    )
+
+
+def _decision_files(manifest: dict[str, Any]) -> set[str]:
+    """The files that belong to the decisions of a manifest."""
+    decisions = [manifest["decision"], manifest["previous_decision"]]
+    names = {decision["held_out"] for decision in decisions if decision}
+    return names | ({manifest["seen"]} if manifest["seen"] else set())
+
+
+def _write_arrays(folder: Path, name: str, arrays: dict[str, "np.ndarray[Any, Any]"]) -> str:
+    """Write `name-<digest>.safetensors`; a file of the same content is there already and stays. Returns its name."""
+    from safetensors.numpy import save
+
+    content = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
+    file = f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
+    if not (folder / file).exists():
+        with atomic_file(folder / file) as temporary:
+            temporary.write_bytes(content)
+    return file
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    write_text(folder / _MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -1,41 +1,29 @@
 """Texts -> scores -> labels: the classifier as its users hold it, from Python and behind the command line."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.bundle import Bundle, fingerprints, library_versions
-from fenlei.errors import DataError
+from fenlei.bundle import Bundle
+from fenlei.errors import BundleError
+from fenlei.evaluate import Evaluation, evaluate
 from fenlei.judge.decision import Decision
-from fenlei.judge.error_rows import ErrorRow, error_rows
-from fenlei.judge.evaluation import Baseline, build_report
-from fenlei.judge.report import Report
-from fenlei.judge.scores import scores_from_logits
-from fenlei.model.classifier import predict_logits
-from fenlei.runtime import Runtime, open_runtime
-from fenlei.text.example import PAIR, Example, text_fingerprint
+from fenlei.judge.fitting import DecisionPlan, FittedDecision
+from fenlei.judge.rules import Rules
+from fenlei.prediction import Prediction, decide
+from fenlei.refit import refit
+from fenlei.runtime import Runtime, library_versions, open_runtime
+from fenlei.scoring import Scorer
+from fenlei.text.example import Example, fingerprints
 from fenlei.text.labels import Task
 from fenlei.text.split import split_examples
 from fenlei.train.config import TrainSettings
 from fenlei.train.job import Trained, train
 from fenlei.train.journal import Journal
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one text.
-
-    Attributes:
-        labels: the decided label names, in the label set's order; possibly none.
-        scores: every label's name and score in [0, 1], highest first.
-    """
-
-    labels: tuple[str, ...]
-    scores: tuple[tuple[str, float], ...]
 
 
 class Classifier:
@@ -50,8 +38,7 @@ class Classifier:
     def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
         self._bundle = bundle
         self._runtime = runtime
-        self._text_encoder = bundle.text_encoder()
-        bundle.classifier.network.to(runtime.device)
+        self._scorer = Scorer(bundle, runtime)
 
     @property
     def task(self) -> Task:
@@ -65,8 +52,18 @@ class Classifier:
 
     @property
     def decision(self) -> Decision:
-        """The rule from scores to labels."""
+        """The rule from logits to labels."""
+        return self._bundle.decision.decision
+
+    @property
+    def fitted_decision(self) -> FittedDecision:
+        """The decision with its plan and the rows it was fitted on."""
         return self._bundle.decision
+
+    @property
+    def previous_decision(self) -> FittedDecision | None:
+        """The decision before the last change, which `restore_decision` brings back."""
+        return self._bundle.previous
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -118,6 +115,7 @@ class Classifier:
         checkpoint_folder: Path | None = None,
         checkpoint_every: int | None = None,
         resume: bool = False,
+        keep_fingerprints: bool = True,
         **more: Any,
     ) -> "Classifier":
         """Train a classifier on `examples`.
@@ -133,6 +131,8 @@ class Classifier:
             checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
             checkpoint_every: updates between checkpoints; None: by the clock, so that they stay cheap.
             resume: go on from the newest checkpoint there.
+            keep_fingerprints: keep 16-byte hashes of the texts in the bundle, so that an evaluation can tell which
+                rows it was made of. Who has a text can find out by them whether it was among these.
             more: fields of `TrainSettings`.
 
         Raises:
@@ -156,7 +156,7 @@ class Classifier:
             checkpoint_every=checkpoint_every,
             resume=resume,
         )
-        seen = {"train": fingerprints(train_rows), "dev": fingerprints(dev_rows)}
+        seen = {"train": fingerprints(train_rows), "dev": fingerprints(dev_rows)} if keep_fingerprints else None
         return cls(_bundle_of(trained, seen, record or {}), runtime)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -167,10 +167,62 @@ class Classifier:
         """
         self._bundle.write(Path(folder), overwrite=overwrite)
 
+    def save_decision(self, folder: str | Path) -> None:
+        """Write only the decisions into the bundle in `folder`, from which this classifier was loaded.
+
+        Raises:
+            BundleError: there is no bundle.
+        """
+        self._bundle.write_decision(Path(folder))
+
+    def refit_decision(
+        self,
+        plan: DecisionPlan | None = None,
+        *,
+        rules: Rules | None = None,
+        examples: Sequence[Example] | None = None,
+        source: str = "other rows",
+        advance: Callable[[int], None] = lambda texts: None,
+    ) -> "Classifier":
+        """The same classifier with its decision fitted anew; the present one is kept beside it.
+
+        Args:
+            plan: what to fit for; None: as before.
+            rules: which label sets are possible; None: as before.
+            examples: labelled rows to fit on; None: the held-out rows that the bundle keeps. Those that the
+                classifier was trained on are left out.
+            source: what those rows are, for people.
+            advance: called with the number of texts done, for progress.
+
+        Raises:
+            DataError: no row is left, or a label is unknown to the classifier.
+            SettingsError: the rules do not fit the task.
+        """
+        return self._with(refit(self._scorer, plan, rules, examples, source, advance))
+
+    def restore_decision(self) -> "Classifier":
+        """The same classifier with the decision before the last change; the present one becomes the previous one.
+
+        Raises:
+            BundleError: there is none.
+        """
+        if self._bundle.previous is None:
+            raise BundleError("there is no earlier decision to go back to", hint="it was never changed")
+        return self._with(replace(self._bundle, decision=self._bundle.previous, previous=self._bundle.decision))
+
+    def _with(self, bundle: Bundle) -> "Classifier":
+        return Classifier(bundle, self._runtime)
+
+    def logits(
+        self, texts: Sequence[str], *, advance: Callable[[int], None] = lambda texts: None
+    ) -> NDArray[np.float32]:
+        """(B, C) raw outputs, in the order of `texts` and of `labels`; arguments and errors as for `scores`."""
+        return self._scorer.logits(texts, advance=advance)
+
     def scores(
         self, texts: Sequence[str], *, advance: Callable[[int], None] = lambda texts: None
     ) -> NDArray[np.float64]:
-        """(B, C) scores in [0, 1], in the order of `texts` and of `labels`.
+        """(B, C) calibrated scores in [0, 1], in the order of `texts` and of `labels`.
 
         Args:
             texts: B texts.
@@ -179,11 +231,7 @@ class Classifier:
         Raises:
             DataError: `texts` is one string.
         """
-        if isinstance(texts, str):
-            raise DataError("predict takes a list of texts, and this is one string", hint="write [text]")
-        table = self._text_encoder.encode(texts)
-        logits = predict_logits(self._bundle.classifier, table, self._runtime, advance=advance)
-        return scores_from_logits(logits, self.task)
+        return self.decision.scores(self.logits(texts, advance=advance))
 
     def predict(self, texts: Sequence[str], *, top_k: int | None = None) -> list[Prediction]:
         """The labels of each text.
@@ -196,75 +244,20 @@ class Classifier:
 
     def decide(self, scores: NDArray[np.float64], *, top_k: int | None = None) -> list[Prediction]:
         """(B, C) scores -> B predictions, by the saved decision."""
-        decided = self.decision.apply(scores)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
-        return [
-            Prediction(
-                tuple(self.labels[label] for label in np.flatnonzero(row_decided)),
-                tuple((self.labels[label], float(row_scores[label])) for label in row_order),
-            )
-            for row_decided, row_scores, row_order in zip(decided, scores, order, strict=True)
-        ]
+        return decide(self.decision, self.labels, scores, top_k=top_k)
 
     def evaluate(
         self, examples: Sequence[Example], *, advance: Callable[[int], None] = lambda texts: None
-    ) -> "Evaluation":
+    ) -> Evaluation:
         """Measure the classifier, and its linear baseline beside it, on labelled examples.
 
         Raises:
             DataError: there are no rows, or a label is unknown to the classifier.
         """
-        if not examples:
-            raise DataError("there are no rows to evaluate")
-        truth = self._bundle.labels.encode(examples, self.task)
-        texts = [example.text for example in examples]
-        scores = self.scores(texts, advance=advance)
-        kept = [self._text_encoder.kept_text(text) for text in texts]
-        seen = {
-            part: sum(text_fingerprint(text) in prints for text in texts) for part, prints in self._bundle.seen.items()
-        }
-        baseline_scores = self._bundle.baseline.decision_scores(kept)
-        report = build_report(
-            truth,
-            scores,
-            self.decision,
-            self.labels,
-            baseline=Baseline(
-                name="TF-IDF + linear",
-                predicted=self._bundle.baseline.decide(baseline_scores),
-                scores=baseline_scores,
-            ),
-            groups=_groups(examples),
-            seen=seen,
-        )
-        shown = [text.replace(PAIR, "\n") for text in texts]
-        errors = error_rows([example.id for example in examples], shown, truth, scores, self.decision, self.labels)
-        return Evaluation(report, errors, scores)
+        return evaluate(self._scorer, examples, advance)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What one evaluation gives.
-
-    Attributes:
-        report: the figures.
-        errors: the rows that were got wrong, most confident first.
-        scores: (B, C).
-    """
-
-    report: Report
-    errors: list[ErrorRow]
-    scores: NDArray[np.float64]
-
-
-def _groups(examples: Sequence[Example]) -> list[str] | None:
-    """Which rows the bootstrap draws together; None: every row alone."""
-    if all(example.group is None for example in examples):
-        return None
-    return [example.group or f"row {example.id}" for example in examples]
-
-
-def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]], data: dict[str, Any]) -> Bundle:
+def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]] | None, data: dict[str, Any]) -> Bundle:
     settings = trained.settings
     return Bundle(
         task=trained.task,

@@ -49,7 +49,7 @@ def predict_file(
         SettingsError: the input already has a column that would be added.
     """
     journal = journal or Journal()
-    rows_format = RowFormat(result_format, texts.columns, with_scores=top_k is not None)
+    rows_format = _row_format(classifier, texts, result_format, top_k)
     total = texts.count()
     check_rows(result_format, total)
     job = {
@@ -94,13 +94,22 @@ def predict_to_stream(
     if result_format not in STREAMED:
         raise ValueError(f"{result_format} cannot be streamed")
     journal = journal or Journal()
-    rows_format = RowFormat(result_format, texts.columns, with_scores=top_k is not None)
+    rows_format = _row_format(classifier, texts, result_format, top_k)
     journal.begin("predict", texts.count())
     stream.write(rows_format.header())
     for lines, _ in _labelled(classifier, texts, rows_format, top_k, 0, journal):
         stream.write(lines)
     stream.flush()
     journal.end()
+
+
+def _row_format(classifier: Classifier, texts: TextSource, result_format: str, top_k: int | None) -> RowFormat:
+    return RowFormat(
+        result_format,
+        texts.columns,
+        with_scores=top_k is not None,
+        with_person=classifier.decision.person_below > 0,
+    )
 
 
 def _labelled(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fenlei.errors import DataError, SettingsError
-from fenlei.predict import Prediction
+from fenlei.prediction import Prediction
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".txt": "lines", ".parquet": "parquet", ".xlsx": "xlsx"}
 FORMATS = tuple(_SUFFIXES.values())
@@ -48,19 +48,22 @@ class RowFormat:
         result_format: one of `FORMATS`.
         columns: the input's columns, all kept; empty for plain lines.
         with_scores: whether a column of scores is added.
+        with_person: whether a column says which rows need a person.
 
     Raises:
         SettingsError: the input already has a column that would be added.
     """
 
-    def __init__(self, result_format: str, columns: tuple[str, ...], *, with_scores: bool) -> None:
-        added = ("predicted", "scores") if with_scores else ("predicted",)
+    def __init__(
+        self, result_format: str, columns: tuple[str, ...], *, with_scores: bool, with_person: bool = False
+    ) -> None:
+        added = ("predicted", *(("needs_person",) if with_person else ()), *(("scores",) if with_scores else ()))
         if taken := set(added) & set(columns):
             raise SettingsError(
                 f"the input already has the column {sorted(taken)[0]!r}, which predict would add",
                 hint="rename that column in the input",
             )
-        self._format, self._with_scores = result_format, with_scores
+        self._format, self._with_scores, self._with_person = result_format, with_scores, with_person
         self._columns = columns or ("text",)
         self._added = added
 
@@ -74,13 +77,18 @@ class RowFormat:
         Raises:
             DataError: a cell is too long for xlsx.
         """
-        labels = "|".join(prediction.labels)
-        scores = "|".join(f"{label} {score:.4f}" for label, score in prediction.scores)
+        answers = ["|".join(prediction.labels)]
+        if self._with_person:
+            answers.append("yes" if prediction.needs_person else "")
+        if self._with_scores:
+            answers.append("|".join(f"{label} {score:.4f}" for label, score in prediction.scores))
         if self._format == "lines":
             line = " ".join(text.replace("\r", "\n").split("\n"))
-            return "\t".join([labels, scores, line] if self._with_scores else [labels, line]) + "\n"
+            return "\t".join([*answers, line]) + "\n"
         if self._format == "jsonl":
             answer: dict[str, Any] = {"predicted": list(prediction.labels)}
+            if self._with_person:
+                answer["needs_person"] = prediction.needs_person
             if self._with_scores:
                 answer["scores"] = {label: round(score, 6) for label, score in prediction.scores}
             # Parquet has dates and decimals, JSON has not.
@@ -91,7 +99,7 @@ class RowFormat:
                 f"a cell has {longest:,} characters and xlsx holds at most {_XLSX_CELL:,}: {text[:40]!r}…",
                 hint="write .csv or .parquet instead",
             )
-        return _csv_line([*kept, labels, scores] if self._with_scores else [*kept, labels])
+        return _csv_line([*kept, *answers])
 
 
 def check_rows(result_format: str, rows: int) -> None:

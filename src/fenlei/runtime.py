@@ -1,8 +1,10 @@
 """Where the work runs: one value, made once at the door and handed down."""
 
 import os
+import platform
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -99,3 +101,9 @@ def _native_precision(device: str) -> Precision:
     else:
         native = torch.cuda.get_device_capability(device)[0] >= 8
     return "bfloat16" if native else "float32"
+
+
+def library_versions() -> dict[str, str]:
+    """What computes here: Python and the libraries that numbers depend on."""
+    names = ("torch", "transformers", "tokenizers", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

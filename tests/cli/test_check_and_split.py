@@ -8,23 +8,8 @@ import sys
 import pytest
 
 from fenlei import read_examples
-from fenlei.cli import main
 
 BASE = "市场监管总局今日公布一批召回信息，涉及多家汽车企业的缺陷车型，车主可到店免费更换电池组件并登记信息。"
-
-
-@pytest.fixture
-def fenlei(monkeypatch, capsys):
-    def run(*arguments, expect=0):
-        monkeypatch.setattr(sys, "argv", ["fenlei", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        assert (ended.value.code or 0) == expect, captured.err
-        return captured
-
-    return run
 
 
 def write(path, rows, encoding="gb18030"):

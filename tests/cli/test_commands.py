@@ -3,6 +3,7 @@
 import csv
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -12,7 +13,7 @@ import pytest
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from fenlei import Classifier, TrainSettings, pair_texts
-from fenlei.cli import app, main
+from fenlei.cli import app
 from fenlei.cli.train import train
 
 TOPICS = {
@@ -33,20 +34,6 @@ def write_rows(path, count, seed, encoding="gb18030"):
             text = "".join(random.permutation([*words, "今天", "的", "消息", f"{seed}x{number}"]))
             writer.writerow([f"{seed}-{number}", text, "|".join(labels)])
     return path
-
-
-@pytest.fixture
-def fenlei(monkeypatch, capsys):
-    def run(*arguments, expect=0):
-        monkeypatch.setattr(sys, "argv", ["fenlei", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        assert (ended.value.code or 0) == expect, captured.err
-        return captured
-
-    return run
 
 
 QUICK = ["--threads", 1, "--precision", "float32"]
@@ -243,12 +230,14 @@ def test_flags_have_the_defaults_of_the_settings():
 
 def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
-        "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs group_column "
-        "head_learning_rate id_column label_column label_separator leaks learning_rate loss max_tokens normalize "
-        "on_bad_row out overwrite pair patience precision resume seed task test text_column threads tokens_per_batch "
-        "truncation warmup weight_decay",
+        "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs fingerprints "
+        "group_column head_learning_rate id_column label_column label_separator leaks learning_rate loss max_tokens "
+        "normalize on_bad_row out overwrite pair patience precision resume seed task test text_column threads "
+        "tokens_per_batch truncation warmup weight_decay",
         "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator "
         "on_bad_row out pair precision text_column threads",
+        "decide": "at_least_one at_most bundle calibration data device encoding exclusive goal label_column "
+        "label_separator needs_person on_bad_row pair parents precision restore show text_column threads thresholds",
         "predict": "bundle device encoding file on_bad_row out out_format pair precision text_column threads top_k",
     }
     for command in app.registered_commands:
@@ -256,6 +245,83 @@ def test_the_list_of_flags_changes_only_on_purpose():
         if name in frozen:
             assert sorted(inspect.signature(command.callback).parameters) == frozen[name].split(), name
         assert inspect.getdoc(command.callback), name
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return shutil.copytree(bundle, tmp_path / "模型")
+
+
+def test_decide_changes_the_rule_everywhere_and_restores_it(fenlei, copy, tmp_path):
+    test = write_rows(tmp_path / "测试.csv", 60, seed=7)
+    lines = [line["内容"] for line in csv.DictReader(test.read_text("gb18030").splitlines())]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in lines), "utf-8")
+    shown = fenlei("decide", copy, "--show", *QUICK).out
+    assert "fitted on    dev: 38 rows" in shown
+    assert "thresholds   global, for micro-f1" in shown
+    before = (copy / "fenlei.json").read_bytes()
+    assert fenlei("decide", copy, *QUICK).out == shown
+    assert (copy / "fenlei.json").read_bytes() == before
+
+    options = ["--for", "macro-f1", "--at-least-one", "--at-most", 1, "--needs-person", 0.2, "--exclusive", "体育|财经"]
+    told = fenlei("decide", copy, *options, *QUICK)
+    for part in ("shrunk, for macro-f1", "at least     one label", "at most      1 labels", "exclusive    体育 | 财经"):
+        assert part in told.out
+    assert "--restore" in told.err
+
+    # The same rule from Python, in predict and in evaluate.
+    classifier = Classifier.load(copy, precision="float32", threads=1)
+    answers = classifier.predict(lines)
+    assert all(len(answer.labels) == 1 for answer in answers)
+    assert 0 < sum(answer.needs_person for answer in answers) < 40
+    predicted = fenlei("predict", copy, tmp_path / "a.jsonl", *QUICK).out.splitlines()
+    assert [json.loads(line)["predicted"] for line in predicted] == [list(answer.labels) for answer in answers]
+    assert [json.loads(line)["needs_person"] for line in predicted] == [answer.needs_person for answer in answers]
+    report = json.loads(fenlei("evaluate", copy, test, "--json", "--out", tmp_path / "r", *QUICK).out)
+    assert report["rows_given_no_label"] == 0
+    assert report["rows_for_a_person"] == sum(answer.needs_person for answer in answers)
+    named = {label["label"]: label["predicted"] for label in report["labels"]}
+    assert named == {label: sum(label in answer.labels for answer in answers) for label in classifier.labels}
+
+    # What is not named stays; nothing but the decision has changed.
+    again = fenlei("decide", copy, "--for", "precision=0.9", *QUICK).out
+    assert "global, for precision=0.9" in again
+    assert "at least     one label" in again
+    assert "shrunk, for macro-f1" in fenlei("decide", copy, "--restore", *QUICK).out
+    assert "for precision=0.9" in fenlei("decide", copy, "--restore", *QUICK).out
+    lifted = fenlei("decide", copy, "--exclusive", "none", "--at-most", 0, "--no-at-least-one", *QUICK).out
+    for part in ("exclusive", "at most", "at least"):
+        assert part not in lifted
+
+
+def test_decide_fits_on_given_rows_and_remembers_them(fenlei, copy, tmp_path):
+    rows = write_rows(tmp_path / "新.csv", 50, seed=8)
+    shown = fenlei("decide", copy, rows, "--thresholds", "label", "--calibration", "temperature", *QUICK).out
+    assert "fitted on    新.csv: 50 rows" in shown
+    assert "thresholds   label, for micro-f1" in shown
+    told = fenlei("evaluate", copy, rows, "--out", tmp_path / "r", *QUICK).out
+    assert "50 of these rows were in the rows its decision was fitted on" in told
+    done = fenlei("decide", copy, tmp_path / "none.csv", *QUICK, expect=1)
+    assert "none.csv" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--for", "f1"], "--for is 'f1'; accepted are micro-f1"),
+        (["--thresholds", "own"], "--thresholds is 'own'; accepted are fixed, global, label, shrunk"),
+        (["--calibration", "isotonic"], "--calibration is 'isotonic'; for multilabel accepted are"),
+        (["--needs-person", "7"], "--needs-person is 7.0; it is a share between 0 and 1"),
+        (["--exclusive", "体育|健身"], "'健身' is not a label; the nearest is '健康'"),
+        (["--parents"], "no label is the parent of another"),
+        (["--show", "--at-least-one"], "--show and --restore each stand alone"),
+        (["--restore"], "there is no earlier decision to go back to"),
+    ],
+)
+def test_a_wrong_decide_changes_nothing(fenlei, copy, arguments, message):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert message in fenlei("decide", copy, *arguments, *QUICK, expect=1).err
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, tiny_encoder):
@@ -280,10 +346,8 @@ def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, ti
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "o")
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "o").eval()
     logits = network(**tokenizer(first["标题"], first["正文"], return_tensors="pt")).logits[0].detach()
-    scores = logits.softmax(-1) if classifier.task == "multiclass" else logits.sigmoid()
-    assert dict(prediction.scores) == pytest.approx(
-        dict(zip(classifier.labels, scores.tolist(), strict=True)), abs=1e-5
-    )
+    scores = classifier.decision.scores(logits.numpy()[None])[0]
+    assert dict(prediction.scores) == pytest.approx(dict(zip(classifier.labels, scores, strict=True)), abs=1e-5)
     assert "\x1e" not in (tmp_path / "o" / "report" / "test" / "errors.csv").read_text("utf-8-sig")
     refused = fenlei("train", data, "--out", tmp_path / "e", "--text-column", "标题", "--pair", expect=1)
     assert "--pair takes two text columns, and 1 are named" in refused.err

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fenlei.errors import BundleError, SettingsError
-from fenlei.judge.decision import Decision, fit_decision, fit_global_threshold
-from fenlei.judge.metrics import Counts
+from fenlei.judge.calibration import Calibration
+from fenlei.judge.decision import Decision
+from fenlei.judge.rules import Rules
 
 
 def test_multilabel_gives_every_label_that_reaches_its_threshold():
@@ -28,6 +29,13 @@ def test_multiclass_gives_the_highest_score_and_of_equals_the_first():
         Decision.default("multiclass"),
         Decision(task="multilabel", thresholds=0.1 + 0.2),
         Decision(task="multilabel", thresholds=(0.25, 1 / 3)),
+        Decision(
+            task="multilabel",
+            thresholds=(0.1, 0.2, 0.3),
+            calibration=Calibration(slopes=(1 / 3, 2.0, 1.0), intercepts=(-0.1, 0.0, 1e-9)),
+            rules=Rules(at_least_one=True, at_most=2, parents=((1, 0),), exclusive=((0, 2),)),
+            person_below=0.05,
+        ),
     ],
 )
 def test_json_brings_back_the_same_decision(decision):
@@ -52,60 +60,53 @@ def test_thresholds_for_other_labels_are_refused():
 
 
 def test_damaged_json_is_refused():
-    with pytest.raises(BundleError, match=r"a decision has the fields task and thresholds, not \['task'\]"):
+    whole = Decision.default("multilabel").to_dict()
+    with pytest.raises(BundleError, match=r"a decision has the fields task, thresholds, .* not \['task'\]"):
         Decision.from_dict({"task": "multilabel"})
-    for thresholds in ("high", ["a"], 7, {}):
+    with pytest.raises(BundleError, match=r"not \[.*'more'"):
+        Decision.from_dict(whole | {"more": 1})
+    damage = [("thresholds", value) for value in ("high", ["a"], 7, {})]
+    damage += [("calibration", {"slopes": [1]}), ("calibration", {"slopes": [-1.0], "intercepts": [0.0]})]
+    damage += [("rules", {}), ("rules", whole["rules"] | {"at_most": 0}), ("person_below", "much"), ("person_below", 2)]
+    for name, value in damage:
         with pytest.raises(BundleError, match="cannot be right"):
-            Decision.from_dict({"task": "multilabel", "thresholds": thresholds})
+            Decision.from_dict(whole | {name: value})
 
 
-def micro_f1(scores, truth, threshold):
-    return float(Counts.of(truth, scores >= threshold).micro().f1)
+def test_what_a_multiclass_decision_cannot_have_is_refused():
+    with pytest.raises(SettingsError, match="gives exactly one label"):
+        Decision(task="multiclass", thresholds=None, rules=Rules(at_least_one=True))
+    with pytest.raises(SettingsError, match="no intercept"):
+        Decision(task="multiclass", thresholds=None, calibration=Calibration(intercepts=(0.5,)))
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_no_threshold_beats_the_fitted_one(seed):
-    rng = np.random.default_rng(seed)
-    truth = (rng.random((30, 4)) < 0.3).astype(np.uint8)
-    truth[0, 0] = 1
-    scores = np.round(np.clip(truth * rng.random() + rng.random(truth.shape), 0, 1), seed % 4 + 1)  # ties
-    fitted = fit_global_threshold(scores, truth)
-    assert 0 <= fitted <= 1
-    best = max(micro_f1(scores, truth, threshold) for threshold in [0.0, *np.unique(scores)])
-    assert micro_f1(scores, truth, fitted) == best
+def test_a_temperature_never_changes_the_winning_class():
+    logits = np.random.default_rng(0).normal(size=(50, 4)) * 5
+    hot = Decision(task="multiclass", thresholds=None, calibration=Calibration(slopes=(0.1,)))
+    cold = Decision.default("multiclass")
+    assert (hot.apply(hot.scores(logits)) == cold.apply(cold.scores(logits))).all()
+    assert hot.scores(logits).max() < cold.scores(logits).max()
+    assert hot.scores(logits).sum(axis=1) == pytest.approx(np.ones(50))
 
 
-def test_threshold_lies_midway_between_the_scores_it_parts():
-    assert fit_global_threshold(np.array([[0.9, 0.3, 0.1]]), np.array([[1, 1, 0]])) == pytest.approx(0.2)
+def test_certainty_is_the_way_to_other_labels():
+    decision = Decision(task="multilabel", thresholds=(0.5, 0.2), person_below=0.1)
+    scores = np.array([[0.9, 0.25], [0.45, 0.0], [0.9, 0.9]])
+    assert decision.certainty(scores) == pytest.approx([0.05, 0.05, 0.4])
+    assert decision.needs_person(scores).tolist() == [True, True, False]
+    classes = Decision(task="multiclass", thresholds=None, person_below=0.1)
+    scores = np.array([[0.5, 0.45, 0.05], [0.1, 0.8, 0.1]])
+    assert classes.certainty(scores) == pytest.approx([0.05, 0.7])
+    assert classes.needs_person(scores).tolist() == [True, False]
+    assert not Decision.default("multiclass").needs_person(np.array([[0.5, 0.5]])).any()
 
 
-def test_of_equally_good_thresholds_the_nearest_to_one_half_wins():
-    # 0.85 (one right of one) and 0.4 (two right of four) have the same F1, 2 / 3.
-    scores, truth = np.array([[0.9, 0.8, 0.7, 0.6, 0.2]]), np.array([[1, 0, 0, 1, 0]])
-    assert micro_f1(scores, truth, 0.85) == micro_f1(scores, truth, 0.4)
-    assert fit_global_threshold(scores, truth) == pytest.approx(0.4)
-
-
-def test_neighbouring_floats_are_parted():
-    low = 0.3
-    high = np.nextafter(low, 1)
-    scores, truth = np.array([[high, low]]), np.array([[1, 0]])
-    decision = Decision(task="multilabel", thresholds=fit_global_threshold(scores, truth))
-    assert decision.apply(scores).tolist() == [[1, 0]]
-
-
-def test_scores_at_the_ends_of_the_scale():
-    scores, truth = np.array([[1.0, 0.0]]), np.array([[1, 0]])
-    assert micro_f1(scores, truth, fit_global_threshold(scores, truth)) == 1
-    assert fit_global_threshold(np.zeros((2, 2)), np.array([[1, 0], [0, 0]])) == 0
-
-
-def test_without_true_labels_nothing_is_fitted():
-    assert fit_global_threshold(np.array([[0.9, 0.8]]), np.zeros((1, 2))) == 0.5
-    assert fit_global_threshold(np.zeros((0, 2)), np.zeros((0, 2))) == 0.5
-
-
-def test_fit_decision_fits_what_the_task_has():
-    scores, truth = np.array([[0.4, 0.2]]), np.array([[1, 0]])
-    assert fit_decision(scores, truth, "multilabel").thresholds == pytest.approx(0.3)
-    assert fit_decision(scores, truth, "multiclass") == Decision.default("multiclass")
+def test_blocks_change_nothing(monkeypatch):
+    scores = np.random.default_rng(0).random((50, 6))
+    decision = Decision(
+        task="multilabel", thresholds=(0.5,) * 6, rules=Rules(at_most=2, at_least_one=True), person_below=0.1
+    )
+    whole = decision.apply(scores), decision.certainty(scores)
+    monkeypatch.setattr("fenlei.judge.metrics._BLOCK", 20)
+    assert (decision.apply(scores) == whole[0]).all()
+    assert (decision.certainty(scores) == whole[1]).all()

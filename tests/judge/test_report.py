@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
 from fenlei.errors import DataError
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
+from fenlei.judge.thresholds import MICRO_F1, fit_thresholds
 from fenlei.plain_table import aligned, display_width
 
 LABELS = ["财经/交易", "sport", "组织关系-裁员", "缺席"]
+SEEN = {"train": np.arange(80) < 3, "dev": np.zeros(80, bool)}
 
 
 @pytest.fixture
@@ -28,9 +30,9 @@ def scores(truth):
 
 @pytest.fixture
 def report(truth, scores):
-    baseline = Baseline(name="TF-IDF + linear", predicted=(scores > 0.8).astype(np.uint8), scores=scores - 0.8)
+    baseline = Baseline(name="TF-IDF + linear", predicted=(scores > 0.8).astype(np.uint8), scores=scores**2)
     decision = Decision(task="multilabel", thresholds=(0.5, 0.5, 0.5, 0.7))
-    return build_report(truth, scores, decision, LABELS, baseline=baseline, seen={"train": 3, "dev": 0})
+    return build_report(truth, scores, decision, LABELS, baseline=baseline, seen=SEEN)
 
 
 def test_figures_are_those_of_scikit_learn(report, truth, scores):
@@ -90,7 +92,51 @@ def test_notes_say_what_a_reader_must_know(report, truth):
     assert f"{(truth.sum(axis=1) == 0).sum()} rows have no label" in text
     assert "3 of these rows were in the train part" in text
     assert "dev part" not in text
+    assert "micro-F1 on the 77 rows not seen when the classifier was made: " in text
     assert "no label to any row" not in text
+
+
+def test_rows_that_were_seen_are_judged_with_and_without(report, truth, scores):
+    decision = Decision(task="multilabel", thresholds=(0.5, 0.5, 0.5, 0.7))
+    alone = build_report(truth[3:], scores[3:], decision, LABELS)
+    (unseen,) = report.subsets
+    assert unseen.rows == 77
+    assert unseen.figures == alone.figures
+    unknown = build_report(truth, scores, decision, LABELS, seen=None)
+    assert "keeps no fingerprints" in unknown.to_text()
+    assert unknown.subsets == ()
+    everything = build_report(truth, scores, decision, LABELS, seen={"train": np.ones(80, bool)})
+    assert everything.subsets == ()
+    assert "80 of these rows were in the train part" in everything.to_text()
+    refitted = build_report(truth, scores, decision, LABELS, seen={"decision": SEEN["train"]})
+    assert "3 of these rows were in the rows its decision was fitted on" in refitted.to_text()
+
+
+def test_the_oracle_and_calibration_before_are_told_apart_from_what_was_reached(truth, scores):
+    decision = Decision(task="multilabel", thresholds=0.9)
+    report = build_report(truth, scores, decision, LABELS, uncalibrated=scores**3)
+    best = fit_thresholds(scores, truth, MICRO_F1, "global")
+    reached = f1_score(truth, scores >= best, average="micro")
+    assert report.oracle == pytest.approx(reached)
+    assert report.oracle > report.main_figure.value
+    note = (
+        f"would reach micro-F1 {reached:.4f} (+{reached - report.main_figure.value:.4f}): a bound that nobody can know"
+    )
+    assert note in report.to_text()
+    brier = ((scores**3 - truth) ** 2).mean()
+    assert report.before_calibration["brier_score"] == pytest.approx(brier)
+    assert f"the Brier score {brier:.4f}" in report.to_text()
+    assert report.figures["brier_score"].value == pytest.approx(((scores - truth) ** 2).mean())
+
+
+def test_rows_for_a_person_are_counted_and_the_rest_judged_alone(truth, scores):
+    decision = Decision(task="multilabel", thresholds=0.5, person_below=0.05)
+    report = build_report(truth, scores, decision, LABELS)
+    unsure = (np.abs(scores - 0.5) < 0.05).any(axis=1)
+    assert report.rows_for_a_person == unsure.sum() > 0
+    (sure,) = report.subsets
+    assert sure.figures == build_report(truth[~unsure], scores[~unsure], decision, LABELS).figures
+    assert f"{unsure.sum()} rows ({unsure.mean():.1%}) are so uncertain" in report.to_text()
 
 
 def test_a_classifier_that_predicts_nothing_is_called_so(truth):
@@ -139,7 +185,7 @@ def test_multiclass_has_accuracy_instead_of_micro_and_samples():
     scores = np.random.default_rng(0).dirichlet(np.ones(3), size=50)
     truth = np.eye(3, dtype=np.uint8)[np.arange(50) % 3]
     report = build_report(truth, scores, Decision.default("multiclass"), list("abc"))
-    assert list(report.figures) == ["accuracy", "macro_f1", "weighted_f1"]
+    assert list(report.figures) == ["accuracy", "macro_f1", "weighted_f1", "calibration_error", "brier_score"]
     assert report.main_figure.value == (scores.argmax(axis=1) == np.arange(50) % 3).mean()
     assert [line.name for line in report.averages] == ["macro avg", "weighted avg"]
     assert report.labels[0].threshold is None

@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as reference
 
-from fenlei.judge.decision import Decision, fit_global_threshold
+from fenlei.judge.decision import Decision
 from fenlei.judge.metrics import Counts
 from fenlei.judge.ranking import average_precision
 from fenlei.judge.scores import scores_from_logits
+from fenlei.judge.thresholds import fit_global_threshold
 
 
 @st.composite

@@ -84,9 +84,10 @@ def test_transformers_alone_gives_the_same_logits(folder):
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     batch = tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():
-        scores = torch.sigmoid(network(**batch).logits).numpy()
+        logits = network(**batch).logits.numpy()
     classifier = load(folder)
-    np.testing.assert_allclose(scores, classifier.scores(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(logits, classifier.logits(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(classifier.decision.scores(logits), classifier.scores(TEXTS), atol=1e-5)
     assert [network.config.id2label[i] for i in range(3)] == list(classifier.labels)
     assert network.config.problem_type == "multi_label_classification"
 

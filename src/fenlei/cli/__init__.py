@@ -6,6 +6,7 @@ import typer
 
 from fenlei.cli.check import check
 from fenlei.cli.convert import convert
+from fenlei.cli.decide import decide
 from fenlei.cli.evaluate import evaluate
 from fenlei.cli.predict import predict
 from fenlei.cli.split import split
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, split, train, evaluate, predict, convert):
+for command in (check, split, train, evaluate, decide, predict, convert):
     app.command()(command)
 
 

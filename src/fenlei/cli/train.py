@@ -42,6 +42,13 @@ def train(
         bool, typer.Option("--resume", help="Go on where an interrupted run with the same settings stopped.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the bundle at --out.")] = False,
+    fingerprints: Annotated[
+        bool,
+        typer.Option(
+            "--fingerprints/--no-fingerprints",
+            help="Keep 16-byte hashes of the texts in the bundle: `evaluate` then counts rows that it was made of.",
+        ),
+    ] = True,
     leaks: Annotated[
         str, typer.Option(help="Training rows that stand in dev or test too, exactly or nearly: drop, keep or error.")
     ] = "drop",
@@ -162,6 +169,7 @@ def train(
             checkpoint_folder=run,
             checkpoint_every=checkpoint_every,
             resume=resume,
+            keep_fingerprints=fingerprints,
         )
     classifier.save(out, overwrite=overwrite)
     say(console, f"bundle     {out}")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fenlei.judge.metrics import Counts, Floats, Integers, rates, row_blocks
 from fenlei.judge.ranking import average_precision
+from fenlei.judge.reliability import Reliability
 
 COUNTED_RESAMPLES = 1_000
 RANKING_RESAMPLES = 100  # each needs a walk through every label's ranking
@@ -98,6 +99,21 @@ def resampled_average_precision(
             for weights in row_weights(len(truth), resamples, seed=seed, groups=groups)
         ]
     )
+
+
+def resampled_reliability(
+    reliability: Reliability,
+    *,
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    resamples: int = COUNTED_RESAMPLES,
+) -> dict[str, Floats]:
+    """The figures of every resample, each (R,); arguments as in `resampled_counts`."""
+    blocks = [
+        reliability.figures(weights)
+        for weights in row_weights(len(reliability.cells), resamples, seed=seed, groups=groups)
+    ]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def row_weights(

@@ -1,4 +1,4 @@
-"""The decision: the saved rule from scores to labels, the same wherever fenlei answers.
+"""The decision: the saved rule from logits to scores to labels, the same wherever fenlei answers.
 
 Shapes: B texts, C labels. Scores lie in [0, 1].
 """
@@ -10,23 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import BundleError, SettingsError
-from fenlei.judge.metrics import Bits
+from fenlei.judge.calibration import NO_CALIBRATION, Calibration
+from fenlei.judge.metrics import Bits, Floats, row_blocks
+from fenlei.judge.rules import NO_RULES, Rules
+from fenlei.judge.thresholds import DEFAULT_THRESHOLD
 from fenlei.text.labels import Task
-
-# Where a sigmoid says "as likely as not", and where ZLPR and cross-entropy put the border in training.
-DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Scores -> labels.
+    """Logits -> scores -> labels.
 
     Attributes:
         task: multi-label gives each label that reaches its threshold; multi-class the highest-scoring label.
         thresholds: one for all labels, or one a label (C); `None` for multi-class.
+        calibration: logits -> scores.
+        rules: which label sets are possible; none for multi-class.
+        person_below: rows that are less certain than this need a person; 0: none does. See `certainty`.
 
     Raises:
-        SettingsError: a threshold outside [0, 1], one for multi-class or none for multi-label.
+        SettingsError: a threshold outside [0, 1], or what does not fit the task.
 
     Example:
         >>> Decision(task="multilabel", thresholds=0.5).apply(np.array([[0.7, 0.1]]))
@@ -35,6 +38,9 @@ class Decision:
 
     task: Task
     thresholds: float | tuple[float, ...] | None
+    calibration: Calibration = NO_CALIBRATION
+    rules: Rules = NO_RULES
+    person_below: float = 0.0
 
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
@@ -47,11 +53,29 @@ class Decision:
         for threshold in self.thresholds if isinstance(self.thresholds, tuple) else (self.thresholds,):
             if threshold is not None and not 0 <= threshold <= 1:
                 raise SettingsError(f"the threshold {threshold} lies outside [0, 1], the scale of the scores")
+        if self.task == "multiclass" and self.rules.any:
+            raise SettingsError(
+                "a multiclass decision gives exactly one label: at-least-one, at-most, parents and exclusive labels "
+                "say nothing to it"
+            )
+        if self.task == "multiclass" and any(self.calibration.intercepts):
+            raise SettingsError("a multiclass calibration has one slope and no intercept: the highest score stays it")
+        if not 0 <= self.person_below <= 1:
+            raise SettingsError(f"the certainty {self.person_below} lies outside [0, 1]")
 
     @classmethod
     def default(cls, task: Task) -> "Decision":
         """The rule before anything was fitted: 0.5, or the highest score."""
         return cls(task=task, thresholds=DEFAULT_THRESHOLD if task == "multilabel" else None)
+
+    def scores(self, logits: NDArray[Any]) -> Floats:
+        """(B, C) logits -> (B, C) calibrated scores in [0, 1].
+
+        Raises:
+            DataError: a logit is not finite.
+            ValueError: the calibration is one of another number of labels.
+        """
+        return self.calibration.apply(logits, self.task)
 
     def apply(self, scores: NDArray[np.float64]) -> Bits:
         """(B, C) scores -> (B, C), 1 where the text gets the label; of equal highest scores the first wins.
@@ -59,13 +83,37 @@ class Decision:
         Raises:
             ValueError: there are not as many thresholds as labels.
         """
+        chosen = np.zeros(scores.shape, dtype=np.uint8)
         if self.thresholds is None:
-            chosen = np.zeros(scores.shape, dtype=np.uint8)
             chosen[np.arange(len(scores)), scores.argmax(axis=1)] = 1
             return chosen
-        return (scores >= self.threshold_of_label(scores.shape[1])).astype(np.uint8)
+        thresholds = self.threshold_of_label(scores.shape[1])
+        for block in row_blocks(*scores.shape):
+            if self.rules.any:
+                chosen[block] = self.rules.apply(scores[block] - thresholds)
+            else:
+                chosen[block] = scores[block] >= thresholds
+        return chosen
 
-    def threshold_of_label(self, labels: int) -> NDArray[np.float64]:
+    def certainty(self, scores: NDArray[np.float64]) -> Floats:
+        """(B, C) scores -> (B,) how much a score would have to change for the labels to change.
+
+        Multi-label: the least distance of a score from its threshold. Multi-class: the lead of the highest
+        score over the next.
+        """
+        if self.thresholds is None:
+            runner_up, highest = np.partition(scores, -2, axis=1)[:, -2:].T
+            return np.asarray(highest - runner_up)
+        thresholds, nearest = self.threshold_of_label(scores.shape[1]), np.empty(len(scores))
+        for block in row_blocks(*scores.shape):
+            nearest[block] = np.abs(scores[block] - thresholds).min(axis=1)
+        return nearest
+
+    def needs_person(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(B, C) scores -> (B,), true where a person should look."""
+        return self.certainty(scores) < self.person_below
+
+    def threshold_of_label(self, labels: int) -> Floats:
         """The (C,) thresholds of a multi-label decision.
 
         Raises:
@@ -78,8 +126,16 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        thresholds = list(self.thresholds) if isinstance(self.thresholds, tuple) else self.thresholds
-        return {"task": self.task, "thresholds": thresholds}
+        return {
+            "task": self.task,
+            "thresholds": list(self.thresholds) if isinstance(self.thresholds, tuple) else self.thresholds,
+            "calibration": {
+                "slopes": list(self.calibration.slopes),
+                "intercepts": list(self.calibration.intercepts),
+            },
+            "rules": self.rules.to_dict(),
+            "person_below": self.person_below,
+        }
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Decision":
@@ -88,56 +144,20 @@ class Decision:
         Raises:
             BundleError: a field is missing, unknown or cannot be right.
         """
-        if set(plain) != {"task", "thresholds"}:
-            raise BundleError(f"a decision has the fields task and thresholds, not {sorted(plain)}")
-        thresholds = plain["thresholds"]
+        expected = ["task", "thresholds", "calibration", "rules", "person_below"]
+        if set(plain) != set(expected):
+            raise BundleError(f"a decision has the fields {', '.join(expected)}, not {sorted(plain)}")
+        thresholds, calibration = plain["thresholds"], plain["calibration"]
         try:
             return cls(
                 task=plain["task"],
                 thresholds=tuple(map(float, thresholds)) if isinstance(thresholds, list) else thresholds,
+                calibration=Calibration(
+                    slopes=tuple(map(float, calibration["slopes"])),
+                    intercepts=tuple(map(float, calibration["intercepts"])),
+                ),
+                rules=Rules.from_dict(plain["rules"]),
+                person_below=float(plain["person_below"]),
             )
-        except (SettingsError, TypeError, ValueError) as error:
+        except (SettingsError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"the decision {plain} cannot be right: {error}") from error
-
-
-def fit_decision(scores: NDArray[np.float64], truth: NDArray[Any], task: Task) -> Decision:
-    """The decision with the best global threshold on (B, C) scores and truth of the dev part."""
-    if task == "multiclass":
-        return Decision.default(task)
-    return Decision(task=task, thresholds=fit_global_threshold(scores, truth))
-
-
-def fit_global_threshold(scores: NDArray[np.float64], truth: NDArray[Any]) -> float:
-    """The one threshold with the highest micro-F1, exact over all of them.
-
-    Candidates are the midpoints between adjacent scores; of equally good ones the nearest to 0.5 wins.
-    Without any true label nothing can be fitted: 0.5.
-
-    Args:
-        scores: (B, C) in [0, 1].
-        truth: (B, C), 0 or 1.
-    """
-    right = truth != 0
-    positives = int(right.sum())
-    if not positives:
-        return DEFAULT_THRESHOLD
-    # Below the lowest score of a true label more wrong ones would come, and no right one.
-    kept = scores >= scores[right].min()
-    values, hits = scores[kept], right[kept]
-    order = np.argsort(-values, kind="stable")
-    values, tp = values[order], np.cumsum(hits[order])
-    last_of_tie = np.append(values[1:] != values[:-1], True)
-    f1 = 2 * tp / (np.arange(1, len(values) + 1) + positives)
-    below = _next_below(scores, values)
-    midpoints = below + (values - below) / 2
-    # Between neighbouring floats there is no midpoint; the upper one still parts them.
-    thresholds = np.where(midpoints > below, midpoints, values)[last_of_tie]
-    best = f1[last_of_tie] == f1[last_of_tie].max()
-    nearest = np.abs(thresholds[best] - DEFAULT_THRESHOLD).argmin()
-    return float(thresholds[best][nearest])
-
-
-def _next_below(scores: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The score that follows each of `values` (descending, the top of `scores`); 0 after the last of all."""
-    rest = scores[scores < values[-1]]
-    return np.append(values[1:], rest.max() if rest.size else 0.0)

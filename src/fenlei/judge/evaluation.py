@@ -4,18 +4,25 @@ Shapes: B rows, C labels, R resamples.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import DataError
-from fenlei.judge.bootstrap import percentile_interval, resampled_average_precision, resampled_counts
+from fenlei.judge.bootstrap import (
+    percentile_interval,
+    resampled_average_precision,
+    resampled_counts,
+    resampled_reliability,
+)
 from fenlei.judge.decision import Decision
 from fenlei.judge.metrics import Bits, Counts, Floats
 from fenlei.judge.ranking import average_precision, mean_average_precision
-from fenlei.judge.report import AverageLine, Comparison, Figure, LabelLine, Report
+from fenlei.judge.reliability import Reliability
+from fenlei.judge.report import AverageLine, Comparison, Figure, LabelLine, Report, Subset
+from fenlei.judge.thresholds import MICRO_F1, Scope, fit_thresholds
 from fenlei.text.labels import Task
 
 
@@ -26,12 +33,12 @@ class Baseline:
     Attributes:
         name: as shown, e.g. `TF-IDF + linear`.
         predicted: (B, C), 0 or 1.
-        scores: (B, C), any scale.
+        scores: (B, C) in [0, 1].
     """
 
     name: str
     predicted: Bits
-    scores: NDArray[Any]
+    scores: NDArray[np.float64]
 
 
 def build_report(
@@ -40,9 +47,10 @@ def build_report(
     decision: Decision,
     labels: Sequence[str],
     *,
+    uncalibrated: NDArray[np.float64] | None = None,
     baseline: Baseline | None = None,
     groups: Sequence[str] | None = None,
-    seen: Mapping[str, int] | None = None,
+    seen: Mapping[str, NDArray[np.bool_]] | None = None,
     seed: int = 0,
 ) -> Report:
     """Judge (B, C) scores against (B, C) truth.
@@ -52,9 +60,11 @@ def build_report(
         scores: in [0, 1].
         decision: the rule that makes labels of the scores.
         labels: the C names in their order.
+        uncalibrated: (B, C) scores as they were before calibration.
         baseline: another system on the same rows.
         groups: (B,) rows of one group are resampled together.
-        seen: for parts of the training data (`train`, `dev`) how many of the rows were in them.
+        seen: for parts of what made the classifier (`train`, `dev`, `decision`), (B,) whether a row was in it;
+            None: not known.
         seed: of the bootstrap.
 
     Raises:
@@ -75,19 +85,42 @@ def build_report(
     if baseline:
         other = _Judged.of(truth, baseline.predicted, baseline.scores, decision.task, drawn_together, seed)
         comparison = Comparison(name=baseline.name, figures=other.figures(), differences=own.minus(other))
+    before = {} if uncalibrated is None else Reliability.of(truth, uncalibrated, decision.task).figures()
+
+    def judged_alone(name: str, rows: NDArray[np.bool_]) -> Subset:
+        together = None if drawn_together is None else drawn_together[rows]
+        judged = _Judged.of(truth[rows], predicted[rows], scores[rows], decision.task, together, seed)
+        return Subset(name=name, rows=int(rows.sum()), figures=judged.figures())
+
+    known = np.zeros(len(truth), dtype=bool) if not seen else np.any(list(seen.values()), axis=0)
+    unsure = decision.needs_person(scores)
+    parts = {"not seen when the classifier was made": ~known, "not left to a person": ~unsure}
     return Report(
         task=decision.task,
         rows=len(truth),
         groups=None if groups is None else len(set(groups)),
         rows_without_label=int((labels_a_row == 0).sum()),
         rows_given_no_label=int((np.count_nonzero(predicted, axis=1) == 0).sum()),
+        rows_for_a_person=int(unsure.sum()),
         seed=seed,
-        seen=dict(seen or {}),
+        seen=None if seen is None else {part: int(found.sum()) for part, found in seen.items()},
         labels=_label_lines(own.counts, labels, own.average_precision, decision),
         averages=_average_lines(own.counts, decision.task),
         figures=own.figures(),
+        before_calibration={name: float(value) for name, value in before.items()},
+        oracle=_oracle(truth, scores, decision),
+        subsets=tuple(judged_alone(name, rows) for name, rows in parts.items() if rows.any() and not rows.all()),
         comparison=comparison,
     )
+
+
+def _oracle(truth: NDArray[Any], scores: NDArray[np.float64], decision: Decision) -> float | None:
+    """Micro-F1 with thresholds fitted for it on these very rows, as many as the decision has."""
+    if decision.task == "multiclass":
+        return None
+    scope: Scope = "label" if isinstance(decision.thresholds, tuple) else "global"
+    best = replace(decision, thresholds=fit_thresholds(scores, truth, MICRO_F1, scope))
+    return float(Counts.of(truth, best.apply(scores)).micro().f1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +151,9 @@ class _Judged:
             seed=seed,
             groups=groups,
         )
+        reliability = Reliability.of(truth, scores, task)
+        values |= reliability.figures()
+        resampled |= resampled_reliability(reliability, seed=seed, groups=groups)
         if task == "multiclass":
             return cls(counts, values, resampled, None)
         per_label = average_precision(truth, scores)

@@ -23,6 +23,8 @@ FIGURE_NAMES = {
     "subset_accuracy": "subset accuracy",
     "hamming_loss": "Hamming loss",
     "mean_average_precision": "mean average precision",
+    "calibration_error": "calibration error",
+    "brier_score": "Brier score",
 }
 
 
@@ -84,6 +86,21 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subset:
+    """Some of the rows, judged alone.
+
+    Attributes:
+        name: which they are.
+        rows: how many.
+        figures: under the report's names.
+    """
+
+    name: str
+    rows: int
+    figures: dict[str, Figure]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What one evaluation found.
 
@@ -93,11 +110,15 @@ class Report:
         groups: groups drawn as a whole in the bootstrap; `None`: each row alone.
         rows_without_label: rows with an empty label set, which is legal in a multi-label task.
         rows_given_no_label: rows for which nothing was predicted.
+        rows_for_a_person: rows so uncertain that a person should look; their labels are judged all the same.
         seed: of the bootstrap.
-        seen: for parts of the training data, how many of the rows were in them.
+        seen: for parts of what made the classifier, how many of the rows were in them; None: not known.
         labels: the table, in label order.
         averages: below the table.
         figures: by name, e.g. `micro_f1`; `MAIN_FIGURE` names the first one to look at.
+        before_calibration: calibration error and Brier score of the raw scores; empty: not known.
+        oracle: multi-label: micro-F1 with thresholds fitted on these very rows, which nobody can have in advance.
+        subsets: rows that deserve a look of their own: those not seen before, those not left to a person.
         comparison: the baseline, if there is one.
     """
 
@@ -106,11 +127,15 @@ class Report:
     groups: int | None
     rows_without_label: int
     rows_given_no_label: int
+    rows_for_a_person: int
     seed: int
-    seen: dict[str, int]
+    seen: dict[str, int] | None
     labels: tuple[LabelLine, ...]
     averages: tuple[AverageLine, ...]
     figures: dict[str, Figure]
+    before_calibration: dict[str, float]
+    oracle: float | None
+    subsets: tuple[Subset, ...]
     comparison: Comparison | None
 
     @property
@@ -129,12 +154,31 @@ class Report:
             f"{self.rows:,} {unit}; 95% intervals: percentile bootstrap, "
             f"{COUNTED_RESAMPLES:,} resamples{ranking}, seed {self.seed}"
         )
-        for part, rows in self.seen.items():
+        if self.seen is None:
+            yield "whether these rows helped to make the classifier is not known: its bundle keeps no fingerprints"
+        for part, rows in (self.seen or {}).items():
             if rows:
+                what = "rows its decision was fitted on" if part == "decision" else f"{part} part"
                 yield (
-                    f"{rows:,} of these rows were in the {part} part when the classifier was made: "
+                    f"{rows:,} of these rows were in the {what} when the classifier was made: "
                     "on them it is judged too kindly"
                 )
+        if self.rows_for_a_person:
+            yield (
+                f"{self.rows_for_a_person:,} rows ({self.rows_for_a_person / self.rows:.1%}) are so uncertain that a "
+                "person should look; the figures take them as they would be labelled"
+            )
+        main = MAIN_FIGURE[self.task]
+        for subset in self.subsets:
+            yield f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {subset.name}: {_shown(subset.figures[main])}"
+        if self.before_calibration:
+            error, brier = (self.before_calibration[name] for name in ("calibration_error", "brier_score"))
+            yield f"before calibration the calibration error was {error:.4f} and the Brier score {brier:.4f}"
+        if self.oracle is not None:
+            yield (
+                f"thresholds fitted on these very rows would reach micro-F1 {self.oracle:.4f} "
+                f"({self.oracle - self.main_figure.value:+.4f}): a bound that nobody can know in advance"
+            )
         present = [line for line in self.labels if line.support]
         absent = [line.label for line in self.labels if not line.support]
         if absent:

@@ -32,7 +32,7 @@ _REGULARIZATION = 1.0  # scikit-learn's C
 # 100 MB in float16. With 10,000 labels only the 5,000 most frequent n-grams are kept.
 _MOST_WEIGHTS = 50_000_000
 
-# The score of a label that no training text has (negative) or every one has: beyond any SVM's margin.
+# The logit of a label that no training text has (negative) or every one has: beyond any SVM's margin.
 _CERTAIN = 1e3
 
 
@@ -41,12 +41,11 @@ class LinearModel:
     """A fitted TF-IDF + linear SVM classifier.
 
     Attributes:
-        task: multi-label gives every label that scores above the border; multi-class the highest-scoring one.
+        task: what it was fitted for.
         vocabulary: F n-grams of 1 to 3 characters in lower case.
         idf: (F,) inverse document frequencies.
         weights: (C, F); float16, which halves the file and moved no decision of `baidu_event`.
         bias: (C,).
-        border: 0 as fitted; the caller may fit it on dev, as the classifier's own threshold is.
     """
 
     task: Task
@@ -54,7 +53,6 @@ class LinearModel:
     idf: NDArray[np.float32]
     weights: NDArray[np.float16]
     bias: NDArray[np.float32]
-    border: float = 0.0
 
     @classmethod
     def fit(cls, texts: Sequence[str], truth: NDArray[Any], task: Task) -> "LinearModel":
@@ -86,24 +84,12 @@ class LinearModel:
             weights[label], bias[label] = machine.coef_[0], machine.intercept_[0]
         return cls(task, tuple(vectorizer.get_feature_names_out()), vectorizer.idf_, weights, bias)
 
-    def decision_scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(B, C) signed distances to each label's border; not on the scale of a classifier's scores."""
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(B, C) signed distances to each label's border: its logits, from which a decision makes scores and labels."""
         if not len(texts):
             return np.zeros((0, len(self.bias)), dtype=np.float32)
-        scores: NDArray[np.float32] = self._vectorizer.transform(texts) @ self._columns + self.bias
-        return scores
-
-    def predict(self, texts: Sequence[str]) -> NDArray[np.uint8]:
-        """(B, C), 1 where a text gets the label."""
-        return self.decide(self.decision_scores(texts))
-
-    def decide(self, scores: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """(B, C) scores of `decision_scores` -> (B, C), 1 where a text gets the label."""
-        if self.task == "multilabel":
-            return (scores > self.border).astype(np.uint8)
-        chosen = np.zeros(scores.shape, dtype=np.uint8)
-        chosen[np.arange(len(scores)), scores.argmax(axis=1)] = 1
-        return chosen
+        logits: NDArray[np.float32] = self._vectorizer.transform(texts) @ self._columns + self.bias
+        return logits
 
     def save(self, folder: Path) -> None:
         """Write the model's two files into `folder`."""
@@ -112,7 +98,7 @@ class LinearModel:
         with atomic_file(folder / _TENSORS) as temporary:
             save_file({"idf": self.idf, "weights": self.weights, "bias": self.bias}, temporary)
         # Escaped as ASCII, since a text may contain a lone surrogate that UTF-8 cannot hold.
-        record = {"format": FORMAT, "task": self.task, "border": self.border, "vocabulary": self.vocabulary}
+        record = {"format": FORMAT, "task": self.task, "vocabulary": self.vocabulary}
         write_text(folder / _VOCABULARY, json.dumps(record) + "\n")
 
     @classmethod
@@ -136,7 +122,6 @@ class LinearModel:
                 tensors["idf"],
                 tensors["weights"],
                 tensors["bias"],
-                float(record["border"]),
             )
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise BundleError(f"the linear baseline in {folder} cannot be read: {error!r}") from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 PAIR = "\x1e"
@@ -47,3 +48,8 @@ def canonical_text(text: str) -> str:
 def text_fingerprint(text: str) -> str:
     """16 bytes of BLAKE2b over `canonical_text`, in hexadecimal (32 characters)."""
     return hashlib.blake2b(canonical_text(text).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def fingerprints(examples: Iterable[Example]) -> frozenset[str]:
+    """The fingerprints of the examples' texts."""
+    return frozenset(text_fingerprint(example.text) for example in examples)

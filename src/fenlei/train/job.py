@@ -1,9 +1,8 @@
 """The whole training job: labelled examples and an encoder -> a classifier with its decision and its baseline."""
 
 import hashlib
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ from fenlei.encoders.catalog import EncoderSource, open_encoder
 from fenlei.encoders.coverage import measure_coverage
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
 from fenlei.errors import DataError, SettingsError
-from fenlei.judge.decision import Decision, fit_decision, fit_global_threshold
+from fenlei.judge.decision import Decision
+from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.judge.metrics import Counts
 from fenlei.judge.scores import scores_from_logits
+from fenlei.judge.thresholds import fit_global_threshold
 from fenlei.model.build import new_classifier, set_output_bias
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
@@ -47,7 +48,7 @@ class Trained:
         tokenizer: of the encoder.
         text_encoder: the tokenizer with the length limit that was trained with.
         classifier: with the weights of the best epoch, in evaluation mode.
-        decision: fitted on the dev part.
+        decision: fitted on the dev part, for the classifier and its baseline.
         baseline: TF-IDF and a linear model, trained on the same rows with the same truncation.
         settings: as given.
         facts: what else is worth keeping, as JSON.
@@ -59,7 +60,7 @@ class Trained:
     tokenizer: EncoderTokenizer
     text_encoder: TextEncoder
     classifier: EncoderClassifier
-    decision: Decision
+    decision: FittedDecision
     baseline: LinearModel
     settings: TrainSettings
     facts: dict[str, Any]
@@ -169,8 +170,10 @@ def train(
         checkpoints=checkpoints,
         resume=resume,
     )
-    decision = fit_decision(scores_from_logits(fitted.dev_logits, task), dev_truth, task)
-    baseline = _fit_baseline(text_encoder, train_rows, train_truth, dev_rows, dev_truth, task)
+    baseline = LinearModel.fit([text_encoder.kept_text(row.text) for row in train_rows], train_truth, task)
+    baseline_logits = baseline.logits([text_encoder.kept_text(row.text) for row in dev_rows])
+    held_out = HeldOut(fitted.dev_logits, baseline_logits, dev_truth, "dev")
+    decision = FittedDecision.fit(held_out, task, DecisionPlan())
     facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
     journal.record("end", **facts)
     checkpoints.clear()
@@ -183,32 +186,11 @@ def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) ->
     At a fixed threshold an epoch could win only because its scores happen to sit well around it.
     """
     scores = scores_from_logits(logits, task)
-    counts = Counts.of(truth, fit_decision(scores, truth, task).apply(scores))
     if task == "multiclass":
+        counts = Counts.of(truth, Decision.default(task).apply(scores))
         return DevScore(float(counts.subset_accuracy()), "accuracy", False)
+    counts = Counts.of(truth, scores >= fit_global_threshold(scores, truth))
     return DevScore(float(counts.micro().f1), "micro-F1", not Decision.default(task).apply(scores).any())
-
-
-def _fit_baseline(
-    text_encoder: TextEncoder,
-    train_rows: tuple[Example, ...],
-    train_truth: NDArray[np.uint8],
-    dev_rows: tuple[Example, ...],
-    dev_truth: NDArray[np.uint8],
-    task: Task,
-) -> LinearModel:
-    """The linear model on what the encoder sees of the texts, with a border fitted on dev as the threshold is.
-
-    With the border at 0 a small table would make it look worse than it is.
-    """
-    baseline = LinearModel.fit([text_encoder.kept_text(row.text) for row in train_rows], train_truth, task)
-    if task == "multiclass":
-        return baseline
-    margins = baseline.decision_scores([text_encoder.kept_text(row.text) for row in dev_rows])
-    threshold = fit_global_threshold(scores_from_logits(margins, task), dev_truth)
-    # The scale of the margins; a threshold of exactly 0 or 1 has no place on it.
-    threshold = min(max(threshold, 1e-9), 1 - 1e-9)
-    return replace(baseline, border=math.log(threshold / (1 - threshold)))
 
 
 def _arrays(part: Part) -> list[NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,10 +18,10 @@ def open_delimited(path: Path, encoding: str, *, tabs: bool) -> RowSource:
     """The rows of a CSV file, or of a TSV file.
 
     Raises:
-        DataError: it has no header line, or a column name repeats.
+        DataError: it has no header line, a column name repeats, or the header is no valid CSV.
     """
     kind = "tsv" if tabs else "csv"
-    with reported(str(path), encoding), open_text(path, encoding) as file:
+    with reported(str(path), encoding), _well_formed(path, kind), open_text(path, encoding) as file:
         header = next(_reader(file, tabs), None)
     if not header:
         raise DataError(f"{path} is empty: it has no header line")
@@ -31,21 +32,29 @@ def open_delimited(path: Path, encoding: str, *, tabs: bool) -> RowSource:
 
 
 def _rows(path: Path, encoding: str, tabs: bool, columns: tuple[str, ...]) -> Iterator[Row]:
-    with reported(str(path), encoding), open_text(path, encoding) as file:
+    kind = "tsv" if tabs else "csv"
+    with reported(str(path), encoding), _well_formed(path, kind), open_text(path, encoding) as file:
         reader = _reader(file, tabs)
-        try:
-            next(reader, None)
-            begins = reader.line_num + 1
-            for cells in reader:
-                number, begins = begins, reader.line_num + 1
-                if not cells:
-                    continue
-                problem = None
-                if len(cells) != len(columns):
-                    problem = f"{len(cells)} cells where the header has {len(columns)}"
-                yield Row(number, dict(zip(columns, cells, strict=False)), problem)
-        except csv.Error as error:
-            raise DataError(f"{path} is no valid {'TSV' if tabs else 'CSV'}: {error}") from error
+        next(reader, None)
+        begins = reader.line_num + 1
+        for cells in reader:
+            number, begins = begins, reader.line_num + 1
+            if not cells:
+                continue
+            problem = None
+            if len(cells) != len(columns):
+                problem = f"{len(cells)} cells where the header has {len(columns)}"
+            yield Row(number, dict(zip(columns, cells, strict=False)), problem)
+
+
+@contextmanager
+def _well_formed(path: Path, kind: str) -> Iterator[None]:
+    """Raises DataError in place of csv's own error."""
+    try:
+        yield
+    except csv.Error as error:
+        hint = "save it with the line ends of Windows or Unix" if "new-line" in str(error) else None
+        raise DataError(f"{path} is no valid {kind.upper()}: {error}", hint=hint) from error
 
 
 def _reader(file: IO[str], tabs: bool) -> Any:

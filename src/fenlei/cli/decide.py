@@ -1,0 +1,204 @@
+"""`fenlei decide`: show the rule from scores to labels, or change it without training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fenlei.cli import options
+from fenlei.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fenlei.judge.fitting import DecisionPlan
+    from fenlei.judge.rules import Rules
+    from fenlei.predict import Classifier
+
+
+def decide(
+    bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Labelled rows to fit on; by default the held-out rows that the bundle keeps."),
+    ] = None,
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            "--for", help="micro-f1, macro-f1, samples-f1, precision=P or recall=P (P is kept, on those rows)."
+        ),
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(
+            help="fixed (0.5), global, label (one a label) or shrunk (one a label, near the global one where rows are "
+            "few); by default shrunk for macro-f1, otherwise global."
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="none, temperature or platt (one line a label; multilabel only).")
+    ] = None,
+    needs_person: Annotated[
+        float | None, typer.Option(help="Share of rows, the least certain ones, that a person should look at.")
+    ] = None,
+    at_least_one: Annotated[
+        bool | None,
+        typer.Option("--at-least-one/--no-at-least-one", help="A text without a label gets the nearest one."),
+    ] = None,
+    at_most: Annotated[int | None, typer.Option(help="Most labels of a text; 0: any number.", min=0)] = None,
+    parents: Annotated[
+        bool | None, typer.Option("--parents/--no-parents", help="Who has the label A/B has the label A too.")
+    ] = None,
+    exclusive: Annotated[
+        list[str] | None,
+        typer.Option(help="Labels of which a text has one at most, as 'A|B'; once a group; 'none' lifts all."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Only print the rule.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Bring back the rule before the last change.")] = False,
+    encoding: options.Encoding = None,
+    text_column: options.TextColumn = None,
+    pair: options.Pair = False,
+    label_column: options.LabelColumn = None,
+    label_separator: options.LabelSeparator = None,
+    on_bad_row: options.OnBadRow = "error",
+    device: options.Device = None,
+    precision: options.Precision = None,
+    threads: options.Threads = None,
+) -> None:
+    """Fit the decision again, for another goal or with other rules, and print it.
+
+    Nothing is trained; what is not named stays as it was. The old decision is kept: --restore brings it back.
+    """
+    from rich.console import Console
+
+    from fenlei.cli.reading import read_labelled, say
+    from fenlei.predict import Classifier
+    from fenlei.text.read import ReadOptions
+    from fenlei.train.journal import Journal
+
+    named = (goal, thresholds, calibration, needs_person, at_least_one, at_most, parents, exclusive)
+    changes = bool(data) or any(option is not None for option in named)
+    if (show or restore) and (changes or (show and restore)):
+        raise SettingsError("--show and --restore each stand alone", hint="leave out the other options")
+    classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
+    console = Console(stderr=True)
+    if restore:
+        classifier = classifier.restore_decision()
+    elif changes:
+        rows = None
+        if data:
+            reading = ReadOptions(
+                encoding=encoding,
+                text_column=text_column or classifier.text_columns,
+                pair=pair or classifier.takes_pairs,
+                label_column=label_column,
+                label_separator=label_separator,
+                on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+            )
+            rows = read_labelled(data, reading, console, task=classifier.task)
+        plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person)
+        rules = _changed_rules(classifier, at_least_one, at_most, parents, exclusive)
+        with Journal(console=console) as journal:
+            journal.begin("score", len(rows or ()))
+            source = ", ".join(path.name for path in data or ())
+            classifier = classifier.refit_decision(
+                plan, rules=rules, examples=rows, source=source, advance=journal.advance
+            )
+            journal.end()
+    if restore or changes:
+        classifier.save_decision(bundle)
+        say(console, f"decided    {bundle}; `fenlei decide {bundle} --restore` brings back the decision before")
+    print(describe(classifier), end="")
+
+
+def _changed_plan(
+    classifier: "Classifier",
+    goal: str | None,
+    thresholds: str | None,
+    calibration: str | None,
+    needs_person: float | None,
+) -> "DecisionPlan":
+    from dataclasses import replace
+
+    from fenlei.judge.calibration import known_method
+    from fenlei.judge.thresholds import Goal, known_scope
+
+    if classifier.task == "multiclass" and (goal or thresholds):
+        raise SettingsError(
+            "a multiclass decision takes the highest score: it has no thresholds to fit",
+            hint="leave out --for and --thresholds",
+        )
+    plan = classifier.fitted_decision.plan
+    if goal is not None:
+        # How many thresholds pay depends on the goal.
+        plan = replace(plan, goal=Goal.parse(goal), scope=None)
+    if thresholds is not None:
+        plan = replace(plan, scope=known_scope(thresholds))
+    if calibration is not None:
+        plan = replace(plan, method=known_method(calibration, classifier.task))
+    return plan if needs_person is None else replace(plan, person_share=needs_person)
+
+
+def _changed_rules(
+    classifier: "Classifier",
+    at_least_one: bool | None,
+    at_most: int | None,
+    parents: bool | None,
+    exclusive: "Sequence[str] | None",
+) -> "Rules":
+    from fenlei.judge.rules import Rules, exclusive_by_name, parents_by_name
+
+    rules, labels = classifier.decision.rules, classifier.labels
+    pairs = rules.parents if parents is None else parents_by_name(labels) if parents else ()
+    if parents and not pairs:
+        raise SettingsError(
+            "--parents: no label is the parent of another", hint="names such as 'A/B' beside 'A' make parents"
+        )
+    return Rules(
+        at_least_one=rules.at_least_one if at_least_one is None else at_least_one,
+        at_most=rules.at_most if at_most is None else at_most or None,
+        parents=pairs,
+        exclusive=rules.exclusive if exclusive is None else exclusive_by_name(exclusive, labels),
+    )
+
+
+def describe(classifier: "Classifier") -> str:
+    """The decision for people: what it was fitted for and on, its rules, and a line a label."""
+    from fenlei.judge.reliability import Reliability
+    from fenlei.judge.scores import scores_from_logits
+    from fenlei.plain_table import aligned
+
+    fitted, labels = classifier.fitted_decision, classifier.labels
+    decision, plan, held_out, rules = fitted.decision, fitted.plan, fitted.held_out, fitted.decision.rules
+    scores = decision.scores(held_out.logits)
+    raw = scores_from_logits(held_out.logits, decision.task)
+    before, after = (Reliability.of(held_out.truth, table, decision.task).figures() for table in (raw, scores))
+    lines = [
+        f"fitted on    {held_out.source}: {len(held_out.truth):,} rows",
+        f"calibration  {plan.settled_method(decision.task)}; on those rows the calibration error went from "
+        f"{before['calibration_error']:.4f} to {after['calibration_error']:.4f}, "
+        f"the Brier score from {before['brier_score']:.4f} to {after['brier_score']:.4f}",
+    ]
+    if decision.task == "multiclass":
+        lines.append(f"labels       the highest score; slope {decision.calibration.slopes[0]:.4f}")
+    else:
+        lines.append(f"thresholds   {plan.settled_scope}, for {plan.goal}")
+    if decision.person_below:
+        lines.append(f"a person     looks where the labels hang on less than {decision.person_below:.4f}")
+    if rules.at_least_one:
+        lines.append("at least     one label")
+    if rules.at_most:
+        lines.append(f"at most      {rules.at_most} labels")
+    lines += [f"parent       {labels[child]} implies {labels[parent]}" for child, parent in rules.parents]
+    lines += [f"exclusive    {' | '.join(labels[column] for column in group)}" for group in rules.exclusive]
+    if decision.task == "multilabel":
+        count = len(labels)
+        slopes = decision.calibration.slopes * (count if len(decision.calibration.slopes) == 1 else 1)
+        shifts = decision.calibration.intercepts * (count if len(decision.calibration.intercepts) == 1 else 1)
+        table = [["label", "threshold", "rows", "slope", "intercept"]]
+        for name, threshold, support, slope, shift in zip(
+            labels, decision.threshold_of_label(count), held_out.truth.sum(axis=0), slopes, shifts, strict=True
+        ):
+            table.append([name, f"{threshold:.4f}", f"{support:,}", f"{slope:.4f}", f"{shift:+.4f}"])
+        lines += ["", *aligned(table)]
+    return "\n".join(lines) + "\n"

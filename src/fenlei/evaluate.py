@@ -1,0 +1,77 @@
+"""Labelled examples -> what a bundle is worth on them.
+
+Shapes: B examples, C labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.errors import DataError
+from fenlei.judge.error_rows import ErrorRow, error_rows
+from fenlei.judge.evaluation import Baseline, build_report
+from fenlei.judge.report import Report
+from fenlei.judge.scores import scores_from_logits
+from fenlei.scoring import Advance, Scorer
+from fenlei.text.example import PAIR, Example, text_fingerprint
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation gives.
+
+    Attributes:
+        report: the figures.
+        errors: the rows that were got wrong, most confident first.
+        scores: (B, C).
+    """
+
+    report: Report
+    errors: list[ErrorRow]
+    scores: NDArray[np.float64]
+
+
+def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> Evaluation:
+    """Measure a bundle, and its linear baseline beside it.
+
+    Raises:
+        DataError: there are no rows, or a label is unknown to the classifier.
+    """
+    if not examples:
+        raise DataError("there are no rows to evaluate")
+    bundle = scorer.bundle
+    decision, baseline_decision = bundle.decision.decision, bundle.decision.baseline
+    truth = bundle.labels.encode(examples, bundle.task)
+    texts = [example.text for example in examples]
+    logits = scorer.logits(texts, advance=advance)
+    scores, baseline_scores = decision.scores(logits), baseline_decision.scores(scorer.baseline_logits(texts))
+    report = build_report(
+        truth,
+        scores,
+        decision,
+        bundle.labels.names,
+        uncalibrated=scores_from_logits(logits, bundle.task),
+        baseline=Baseline(
+            name="TF-IDF + linear", predicted=baseline_decision.apply(baseline_scores), scores=baseline_scores
+        ),
+        groups=_groups(examples),
+        seen=None if bundle.seen is None else _found_in(texts, bundle.seen),
+    )
+    shown = [text.replace(PAIR, "\n") for text in texts]
+    errors = error_rows([example.id for example in examples], shown, truth, scores, decision, bundle.labels.names)
+    return Evaluation(report, errors, scores)
+
+
+def _found_in(texts: Sequence[str], seen: dict[str, frozenset[str]]) -> dict[str, NDArray[np.bool_]]:
+    """For each part, (B,) whether a text was in it."""
+    prints = [text_fingerprint(text) for text in texts]
+    return {part: np.array([one in known for one in prints], dtype=bool) for part, known in seen.items()}
+
+
+def _groups(examples: Sequence[Example]) -> list[str] | None:
+    """Which rows the bootstrap draws together; None: every row alone."""
+    if all(example.group is None for example in examples):
+        return None
+    return [example.group or f"row {example.id}" for example in examples]

@@ -1,0 +1,171 @@
+"""Rules beyond thresholds: at least one, at most k, parents with their children, labels that exclude each other.
+
+They work on margins: how far a label's score lies above its threshold, 0 where it just reaches it. A row without
+conflict is not touched.
+
+Shapes: B rows, C labels.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.errors import SettingsError
+from fenlei.judge.metrics import Floats
+
+# Between the names of a parent and its child, as in `财经/股票`.
+LEVELS = "/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Which label sets are possible, whatever the scores.
+
+    Attributes:
+        at_least_one: a row without a label gets the one nearest to its threshold.
+        at_most: so many labels a row at most, those furthest above their thresholds; parents count too.
+        parents: (child, parent) columns: who has the child has the parent.
+        exclusive: groups of columns of which a row has one at most, the one furthest above its threshold;
+            the children of the others go with them.
+
+    Raises:
+        SettingsError: `at_most` below 1, a group of fewer than two, or of a label and its own parent.
+    """
+
+    at_least_one: bool = False
+    at_most: int | None = None
+    parents: tuple[tuple[int, int], ...] = ()
+    exclusive: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.at_most is not None and self.at_most < 1:
+            raise SettingsError(f"at most {self.at_most} labels leaves none to give; 1 is the least")
+        for group in self.exclusive:
+            if len(set(group)) < 2:
+                raise SettingsError("labels that exclude each other are at least two")
+            if any(label in self._ancestors(other) for label in group for other in group):
+                raise SettingsError(
+                    "a label and its own parent cannot exclude each other: the child implies the parent"
+                )
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a rule at all."""
+        return self != Rules()
+
+    def apply(self, margins: Floats) -> NDArray[np.bool_]:
+        """(B, C) margins -> (B, C), true where the row gets the label."""
+        own = margins.copy()
+        with_parents = self._raised(own)
+        for group in self.exclusive:
+            columns = list(group)
+            contenders = with_parents[:, columns]
+            losers = contenders >= 0
+            losers[np.arange(len(losers)), contenders.argmax(axis=1)] = False
+            for place, column in enumerate(columns):
+                family = [column, *self._descendants(column)]
+                own[np.ix_(np.flatnonzero(losers[:, place]), np.array(family))] = -np.inf
+            with_parents = self._raised(own)
+        chosen = with_parents >= 0
+        if self.at_least_one:
+            empty = np.flatnonzero(~chosen.any(axis=1))
+            # The family of what an exclusive group took away is not brought back, as long as there is another.
+            best = own[empty].argmax(axis=1)
+            for row, label in zip(empty.tolist(), best.tolist(), strict=True):
+                chosen[row, [label, *self._ancestors(label)]] = True
+        if self.at_most is not None:
+            crowded = np.flatnonzero(chosen.sum(axis=1) > self.at_most)
+            # A parent is at least as far above as its child, and of equals the one nearer the root comes first.
+            depth = np.array([len(self._ancestors(label)) for label in range(margins.shape[1])])
+            keys = np.where(chosen[crowded], with_parents[crowded], -np.inf)
+            order = np.lexsort((np.broadcast_to(depth, keys.shape), -keys), axis=1)[:, : self.at_most]
+            kept = np.zeros((len(crowded), margins.shape[1]), dtype=bool)
+            np.put_along_axis(kept, order, values=True, axis=1)
+            chosen[crowded] = kept & chosen[crowded]
+        return chosen
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "at_least_one": self.at_least_one,
+            "at_most": self.at_most,
+            "parents": [list(pair) for pair in self.parents],
+            "exclusive": [list(group) for group in self.exclusive],
+        }
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "Rules":
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError, SettingsError: it is not one.
+        """
+        return cls(
+            at_least_one=bool(plain["at_least_one"]),
+            at_most=None if plain["at_most"] is None else int(plain["at_most"]),
+            parents=tuple((int(child), int(parent)) for child, parent in plain["parents"]),
+            exclusive=tuple(tuple(map(int, group)) for group in plain["exclusive"]),
+        )
+
+    def _raised(self, own: Floats) -> Floats:
+        """Margins with each parent's lifted to its highest descendant's."""
+        raised = own.copy()
+        for child, parent in sorted(self.parents, key=lambda pair: -len(self._ancestors(pair[0]))):
+            np.maximum(raised[:, parent], raised[:, child], out=raised[:, parent])
+        return raised
+
+    def _ancestors(self, label: int) -> list[int]:
+        """From the label's parent to the root."""
+        parent_of = dict(self.parents)
+        found: list[int] = []
+        while label in parent_of:
+            label = parent_of[label]
+            found.append(label)
+        return found
+
+    def _descendants(self, label: int) -> list[int]:
+        return [child for child, _ in self.parents if label in self._ancestors(child)]
+
+
+NO_RULES = Rules()
+
+
+def parents_by_name(labels: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(child, parent) columns of names such as `A/B` whose `A` is a label too; `A/B/C` has `A/B` or else `A`."""
+    column = {name: place for place, name in enumerate(labels)}
+    pairs = []
+    for child, name in enumerate(labels):
+        levels = name.split(LEVELS)
+        above = (LEVELS.join(levels[:depth]) for depth in range(len(levels) - 1, 0, -1))
+        parent = next((column[prefix] for prefix in above if prefix in column), None)
+        if parent is not None:
+            pairs.append((child, parent))
+    return tuple(pairs)
+
+
+def exclusive_by_name(groups: Sequence[str], labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Columns of groups such as `A|B`; the single group `none` stands for no group.
+
+    Raises:
+        SettingsError: a name is no label.
+    """
+    if list(groups) == ["none"]:
+        return ()
+    column = {name: place for place, name in enumerate(labels)}
+    found = []
+    for group in groups:
+        names = [name.strip() for name in group.split("|")]
+        unknown = [name for name in names if name not in column]
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.3)
+            raise SettingsError(
+                f"--exclusive {group!r}: {unknown[0]!r} is not a label"
+                + (f"; the nearest is {near[0]!r}" if near else ""),
+                hint="`fenlei decide BUNDLE --show` lists the labels",
+            )
+        found.append(tuple(column[name] for name in names))
+    return tuple(found)

@@ -1,0 +1,94 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from fenlei.errors import SettingsError
+from fenlei.judge.rules import Rules, exclusive_by_name, parents_by_name
+
+NO = -0.4
+
+
+def test_at_least_one_gives_the_nearest_label():
+    margins = np.array([[-0.3, -0.1, -0.2], [0.1, -0.1, 0.2]])
+    assert Rules(at_least_one=True).apply(margins).tolist() == [[False, True, False], [True, False, True]]
+
+
+def test_at_most_keeps_those_furthest_above():
+    margins = np.array([[0.3, 0.1, 0.2, -0.1], [-0.1, 0.1, -0.2, -0.1]])
+    assert Rules(at_most=2).apply(margins).tolist() == [[True, False, True, False], [False, True, False, False]]
+    assert Rules(at_most=9).apply(margins).tolist() == (margins >= 0).tolist()
+
+
+def test_parents_come_with_their_children():
+    labels = ["财经", "财经/股票", "财经/股票/港股", "体育/足球", "财经/债券"]
+    parents = parents_by_name(labels)
+    assert parents == ((1, 0), (2, 1), (4, 0))
+    rules = Rules(parents=parents)
+    assert rules.apply(np.array([[NO, NO, 0.1, NO, NO]])).tolist() == [[True, True, True, False, False]]
+    # A parent may stand alone.
+    assert rules.apply(np.array([[0.1, NO, NO, NO, NO]])).tolist() == [[True, False, False, False, False]]
+    # With two places the child has to wait: its parents come first.
+    crowded = Rules(parents=parents, at_most=2).apply(np.array([[NO, NO, 0.1, NO, NO]]))
+    assert crowded.tolist() == [[True, True, False, False, False]]
+    forced = Rules(parents=parents, at_least_one=True).apply(np.array([[NO, NO, -0.1, NO, NO]]))
+    assert forced.tolist() == [[True, True, True, False, False]]
+
+
+def test_a_missing_level_is_skipped():
+    assert parents_by_name(["A", "A/B/C", "B/C"]) == ((1, 0),)
+
+
+def test_of_exclusive_labels_one_stays_and_the_others_take_their_children_along():
+    rules = Rules(exclusive=((0, 1),), parents=((2, 1),))
+    assert rules.apply(np.array([[0.1, 0.2, NO]])).tolist() == [[False, True, False]]
+    # The child lifts its parent, which then wins.
+    assert rules.apply(np.array([[0.1, NO, 0.3]])).tolist() == [[False, True, True]]
+    # The child loses with its parent.
+    assert rules.apply(np.array([[0.4, NO, 0.3]])).tolist() == [[True, False, False]]
+    assert rules.apply(np.array([[NO, NO, NO]])).tolist() == [[False, False, False]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_rule_holds_at_once_on_random_margins(seed):
+    rng = np.random.default_rng(seed)
+    margins = rng.normal(size=(40, 7))
+    rules = Rules(at_least_one=True, at_most=3, parents=((1, 0), (2, 1), (5, 4)), exclusive=((1, 4), (3, 6)))
+    chosen = rules.apply(margins)
+    assert (chosen.sum(axis=1) >= 1).all()
+    assert (chosen.sum(axis=1) <= 3).all()
+    for child, parent in rules.parents:
+        assert (chosen[:, parent] >= chosen[:, child]).all()
+    for first, second in rules.exclusive:
+        assert not (chosen[:, first] & chosen[:, second]).any()
+    # One row alone is answered as among others, and rows that break no rule are left alone.
+    assert (np.concatenate([rules.apply(margins[[row]]) for row in range(40)]) == chosen).all()
+    free = margins >= 0
+    lawful = (
+        (free.sum(axis=1) >= 1)
+        & (free.sum(axis=1) <= 3)
+        & np.all([free[:, p] >= free[:, c] for c, p in rules.parents], axis=0)
+        & ~np.any([free[:, a] & free[:, b] for a, b in rules.exclusive], axis=0)
+    )
+    assert lawful.any()
+    assert (chosen[lawful] == free[lawful]).all()
+
+
+def test_without_rules_the_thresholds_decide():
+    margins = np.array(list(itertools.product([-0.1, 0.0, 0.1], repeat=3)))
+    assert not Rules().any
+    assert (Rules().apply(margins) == (margins >= 0)).all()
+
+
+def test_rules_that_cannot_be_are_refused():
+    with pytest.raises(SettingsError, match="at most 0 labels"):
+        Rules(at_most=0)
+    with pytest.raises(SettingsError, match="at least two"):
+        Rules(exclusive=((1, 1),))
+    with pytest.raises(SettingsError, match="a label and its own parent cannot exclude each other"):
+        Rules(parents=((1, 0), (2, 1)), exclusive=((2, 0),))
+    labels = ["利好", "利空", "中性"]
+    assert exclusive_by_name(["利好|利空", "利空 | 中性"], labels) == ((0, 1), (1, 2))
+    assert exclusive_by_name(["none"], labels) == ()
+    with pytest.raises(SettingsError, match=r"--exclusive '利好\|利多': '利多' is not a label; the nearest is"):
+        exclusive_by_name(["利好|利多"], labels)

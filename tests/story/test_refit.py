@@ -1,0 +1,170 @@
+"""A decision is changed without training, kept with the one before, and never loses the bundle."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fenlei import BundleError, Classifier, DataError, DecisionPlan, Example, Goal, Rules, open_runtime
+from fenlei.bundle import Bundle
+
+LABELS = ["体育", "财经", "健康"]
+WORDS = {"财经": "股票涨跌银行", "体育": "球队比赛决赛", "健康": "新药临床医院"}
+
+
+def rows(count, seed):
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        labels = random.choice(LABELS, size=random.integers(0, 3), replace=False)
+        letters = [letter for label in labels for letter in random.choice(list(WORDS[label]), 3)]
+        text = "".join(random.permutation([*letters, *"今天的消息"])) + f"{seed}x{number}"
+        made.append(Example(str(number), text, tuple(map(str, labels))))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_encoder):
+    return Classifier.train(
+        rows(120, 1),
+        dev=rows(60, 2),
+        runtime=open_runtime(device="cpu", precision="float32", threads=1),
+        encoder=str(tiny_encoder),
+        max_tokens=40,
+        epochs=3,
+        learning_rate=3e-3,
+    )
+
+
+def load(folder):
+    return Classifier.load(folder, device="cpu", precision="float32", threads=1)
+
+
+TEXTS = [row.text for row in rows(30, 3)]
+
+
+def test_the_held_out_rows_in_the_bundle_fit_as_the_dev_part_did(trained, tmp_path):
+    trained.save(tmp_path / "b")
+    loaded = load(tmp_path / "b")
+    assert loaded.refit_decision().decision == trained.decision
+    assert loaded.refit_decision(examples=rows(60, 2)).decision.thresholds == pytest.approx(
+        trained.decision.thresholds, abs=1e-4
+    )
+    held_out = loaded.fitted_decision.held_out
+    np.testing.assert_allclose(held_out.logits, loaded.logits([row.text for row in rows(60, 2)]), atol=1e-4)
+
+
+def test_only_the_decision_changes_on_disk(trained, tmp_path):
+    folder = tmp_path / "b"
+    trained.save(folder)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    changed = load(folder).refit_decision(DecisionPlan(goal=Goal.parse("recall=0.9")), rules=Rules(at_most=2))
+    changed.save_decision(folder)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert {name for name in after if after[name] != before.get(name)} == {"fenlei.json"}
+    assert after.keys() == before.keys()
+    again = load(folder)
+    assert again.decision == changed.decision
+    assert again.predict(TEXTS) == changed.predict(TEXTS)
+    assert again.previous_decision.decision == trained.decision
+    assert again.restore_decision().decision == trained.decision
+    assert again.restore_decision().restore_decision().decision == changed.decision
+    assert again.fingerprint()["content"] != load(folder).restore_decision().fingerprint()["content"]
+
+
+def test_files_of_decisions_nobody_can_reach_any_more_go(trained, tmp_path):
+    folder = tmp_path / "b"
+    trained.save(folder)
+    for seed in (5, 6, 7):
+        load(folder).refit_decision(examples=rows(40, seed), source=f"{seed}.csv").save_decision(folder)
+    names = [path.name for path in folder.glob("*-*.safetensors")]
+    assert sorted(name.split("-")[0] for name in names) == ["held", "held", "seen"]
+    last = load(folder)
+    assert last.fitted_decision.held_out.source == "7.csv"
+    assert last.previous_decision.held_out.source == "6.csv"
+    told = last.evaluate(rows(40, 5)).report
+    assert told.seen == {"train": 0, "dev": 0, "decision": 40}
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_kill_at_any_moment_leaves_a_whole_bundle(trained, tmp_path, monkeypatch, moment):
+    folder = tmp_path / "b"
+    trained.save(folder)
+    changed = load(folder).refit_decision(examples=rows(40, 5))
+    calls = 0
+
+    class Killed(BaseException):
+        pass
+
+    def die(real):
+        def step(*arguments, **named):
+            nonlocal calls
+            calls += 1
+            if calls > moment:
+                raise Killed
+            return real(*arguments, **named)
+
+        return step
+
+    import os
+
+    monkeypatch.setattr(os, "replace", die(os.replace))
+    monkeypatch.setattr("pathlib.Path.unlink", die_of_listed(folder, die))
+    with pytest.raises(Killed):
+        changed.save_decision(folder)
+    monkeypatch.undo()
+    found = load(folder)
+    assert found.decision in (trained.decision, changed.decision)
+    changed.save_decision(folder)
+    assert load(folder).decision == changed.decision
+
+
+def die_of_listed(folder, die):
+    from pathlib import Path
+
+    real = Path.unlink
+    dying = die(real)
+
+    def unlink(path, *arguments, **named):
+        # Temporary files are taken away even when the work fails.
+        return (dying if path.parent == folder and not path.name.startswith(".") else real)(path, *arguments, **named)
+
+    return unlink
+
+
+def test_rows_of_the_training_part_are_no_judges(trained):
+    with pytest.raises(DataError, match="there is no row to fit on: 120 were given, and all of them were in training"):
+        trained.refit_decision(examples=rows(120, 1))
+    mixed = trained.refit_decision(examples=[*rows(120, 1), *rows(60, 2)])
+    assert len(mixed.fitted_decision.held_out.truth) == 60
+
+
+def test_fingerprints_can_be_left_out(tiny_encoder, tmp_path):
+    classifier = Classifier.train(
+        rows(60, 1),
+        dev=rows(20, 2),
+        runtime=open_runtime(device="cpu", precision="float32", threads=1),
+        keep_fingerprints=False,
+        encoder=str(tiny_encoder),
+        max_tokens=40,
+        epochs=1,
+    )
+    classifier.save(tmp_path / "b")
+    assert not list((tmp_path / "b").glob("seen*"))
+    loaded = load(tmp_path / "b")
+    report = loaded.evaluate(rows(60, 1)).report
+    assert report.seen is None
+    assert any("is not known: its bundle keeps no fingerprints" in note for note in report.notes())
+    loaded.refit_decision(examples=rows(30, 4)).save_decision(tmp_path / "b")
+    assert not list((tmp_path / "b").glob("seen*"))
+    assert json.loads((tmp_path / "b" / "fenlei.json").read_text("utf-8"))["seen"] is None
+
+
+def test_a_bundle_whose_decision_was_damaged_is_refused(trained, tmp_path):
+    folder = tmp_path / "b"
+    trained.save(folder)
+    manifest = json.loads((folder / "fenlei.json").read_text("utf-8"))
+    manifest["decision"]["rule"]["thresholds"] = 7
+    (folder / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError, match="does not describe this bundle"):
+        Bundle.read(folder)
