@@ -1,5 +1,6 @@
 """`fenlei train`: labelled files -> a bundle and, where there is a test part, its report."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,6 +75,10 @@ def train(
     warmup: Annotated[float, typer.Option(help="Share of the updates in which the rate rises.")] = 0.1,
     clip_norm: Annotated[float, typer.Option(help="Longest gradient.")] = 1.0,
     patience: Annotated[int, typer.Option(help="Epochs without a better dev score before training stops.")] = 3,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Fit the decision on out-of-fold scores of so many more models too: for small tables."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of split, order, fresh weights and dropout.")] = 42,
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
@@ -118,6 +123,7 @@ def train(
         warmup=warmup,
         clip_norm=clip_norm,
         patience=patience,
+        folds=folds,
         seed=seed,
     )
     reading = ReadOptions(
@@ -156,8 +162,11 @@ def train(
     }
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
-        for left_over in (run / "journal.jsonl", *run.glob("checkpoint-*")):
+        # Checkpoints of this run's last part, and of its folds.
+        for left_over in (run / "journal.jsonl", *run.glob("checkpoint-*"), *run.glob("fold-*.safetensors")):
             left_over.unlink(missing_ok=True)
+        for folder in run.glob("fold-*/"):
+            shutil.rmtree(folder)
     with Journal(run / "journal.jsonl", console) as journal:
         classifier = Classifier.train(
             parts["train"],

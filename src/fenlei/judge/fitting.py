@@ -117,6 +117,17 @@ class HeldOut:
     truth: Bits
     source: str
 
+    def with_more(
+        self, logits: NDArray[np.float32], baseline_logits: NDArray[np.float32], truth: Bits, source: str
+    ) -> "HeldOut":
+        """These rows and others."""
+        return HeldOut(
+            np.concatenate([self.logits, logits]),
+            np.concatenate([self.baseline_logits, baseline_logits]),
+            np.concatenate([self.truth, truth]),
+            f"{self.source} and {source}",
+        )
+
     def thinned(self, cells: int) -> "HeldOut":
         """Evenly spread rows, so many that they have `cells` cells at most; all if they fit."""
         rows, labels = self.truth.shape

@@ -135,6 +135,11 @@ class Checkpoints:
             **json.loads(metadata["progress"]),
         )
 
+    @property
+    def exist(self) -> bool:
+        """Whether there is one to resume from."""
+        return bool(self._all())
+
     def clear(self) -> None:
         """Delete them all: the run is done."""
         for path in self._all():

@@ -63,6 +63,10 @@ class TrainSettings:
     patience: int = 3
     """Training stops after this many epochs without a better dev score."""
 
+    folds: int | None = None
+    """Train so many more models on all folds of the training rows but one, to fit the decision on their scores of
+    the fold left out and not on dev alone: for small tables. None: do not."""
+
     seed: int = 42
     """Of the split, the order of the rows, the fresh weights and dropout."""
 
@@ -81,6 +85,8 @@ class TrainSettings:
             wrong.append(f"--weight-decay is {self.weight_decay}; it must be 0 or more")
         if not 0 <= self.warmup < 1:
             wrong.append(f"--warmup is {self.warmup}; it is a share of the updates, from 0 to below 1")
+        if self.folds is not None and self.folds < 2:
+            wrong.append(f"--folds is {self.folds}; it must be 2 or more")
         if self.seed < 0:
             wrong.append(f"--seed is {self.seed}; it must be 0 or more")
         for check in (lambda: known_task(self.task), self.text_settings):

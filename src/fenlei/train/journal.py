@@ -35,6 +35,8 @@ class Journal:
             if console and console.is_terminal
             else None
         )
+        self.stage = ""
+        """What stands before every line, for work that is one of several alike."""
         self._task: TaskID | None = None
         self._label = ""
         self._total = self._done = self._before = 0
@@ -56,14 +58,15 @@ class Journal:
     def record(self, event: str, **facts: Any) -> None:
         """Append one JSON line: the event, the time, and the facts."""
         if self._file:
-            line = {"event": event, "time": round(time.time(), 3), **facts}
+            stage = {"stage": self.stage.strip()} if self.stage else {}
+            line = {"event": event, "time": round(time.time(), 3), **stage, **facts}
             self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
             self._file.flush()
 
     def say(self, message: str) -> None:
         """Show a line that stays."""
         if self._console:
-            self._console.print(message, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(f"{self.stage}{message}", highlight=False, markup=False, soft_wrap=True)
 
     def begin(self, label: str, total: int) -> None:
         """Start measuring a piece of work of `total` texts."""
@@ -72,7 +75,7 @@ class Journal:
         if self._live:
             if self._task is not None:
                 self._live.remove_task(self._task)
-            self._task = self._live.add_task(label, total=total, note="")
+            self._task = self._live.add_task(f"{self.stage}{label}", total=total, note="")
 
     def advance(self, texts: int, *, resumed: bool = False) -> None:
         """`texts` more are done; shows texts per second and the time left.

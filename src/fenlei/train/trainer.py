@@ -1,0 +1,192 @@
+"""One classifier from its rows; a job trains one, and one more for each fold.
+
+Shapes: B texts, C labels.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fenlei.errors import SettingsError
+from fenlei.judge.decision import Decision
+from fenlei.judge.metrics import Counts
+from fenlei.judge.scores import scores_from_logits
+from fenlei.judge.thresholds import fit_global_threshold
+from fenlei.model.build import FreshWeights, new_classifier, set_output_bias
+from fenlei.model.classifier import EncoderClassifier, predict_logits
+from fenlei.model.linear import LinearModel
+from fenlei.model.losses import LOSSES
+from fenlei.runtime import Runtime
+from fenlei.text.example import Example
+from fenlei.text.labels import LabelSet, Task
+from fenlei.text.tokens import TextEncoder
+from fenlei.train.checkpoint import Checkpoints
+from fenlei.train.config import TrainSettings
+from fenlei.train.journal import Journal
+from fenlei.train.loop import DevScore, Fitted, Part, fit
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A classifier before its first update, and what it will learn from.
+
+    Attributes:
+        classifier: pretrained weights with a fresh head, on the runtime's device; trained in place.
+        fresh: which of its weights are not pretrained.
+        rows: the training rows.
+        part: their tokens and truth.
+        circumstances: all that the numbers of its training depend on, as JSON.
+    """
+
+    classifier: EncoderClassifier
+    fresh: FreshWeights
+    rows: Sequence[Example]
+    part: Part
+    circumstances: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """Trains classifiers on different rows, everything else alike.
+
+    Attributes:
+        task: settled.
+        labels: of all classifiers, also where some rows lack a label.
+        encoder: a Hugging Face directory.
+        text_encoder: its tokenizer with the length limit.
+        loss: a name in `LOSSES`.
+        dev_rows: choose the epoch of each.
+        settings: of each.
+        runtime: where to compute.
+        journal: told what happens.
+        checkpoint_every: updates between checkpoints; None: by the clock.
+        resume: go on from the newest checkpoint.
+    """
+
+    task: Task
+    labels: LabelSet
+    encoder: Path
+    text_encoder: TextEncoder
+    loss: str
+    dev_rows: Sequence[Example]
+    settings: TrainSettings
+    runtime: Runtime
+    journal: Journal
+    checkpoint_every: int | None
+    resume: bool
+
+    def start(self, rows: Sequence[Example]) -> Start:
+        """A new classifier for `rows`.
+
+        Raises:
+            SettingsError: the texts may be longer than the encoder has positions.
+            EncoderError: the encoder cannot be used.
+        """
+        classifier, fresh = new_classifier(self.encoder, self.labels.names, self.task, seed=self.settings.seed)
+        limit = classifier.max_tokens
+        if limit is not None and self.settings.max_tokens > limit:
+            raise SettingsError(f"--max-tokens is {self.settings.max_tokens}; this encoder has {limit} positions")
+        part = self._part(rows)
+        if self.loss == "bce":
+            set_output_bias(classifier, _log_odds(part.truth))
+        classifier.network.to(self.runtime.device)
+        circumstances = {
+            "settings": self.settings.to_dict(),
+            "labels": list(self.labels.names),
+            "data": _digest(array for one in (part, self._part(self.dev_rows)) for array in _arrays(one)),
+            "encoder": _digest(weight.numpy(force=True) for weight in classifier.state_dict().values()),
+            "device": self.runtime.device,
+            "precision": self.runtime.precision,
+            "threads": self.runtime.threads,
+            "torch": torch.__version__,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+        }
+        return Start(classifier, fresh, rows, part, circumstances)
+
+    def fit(self, start: Start, checkpoint_folder: Path | None, *, must_resume: bool = False) -> Fitted:
+        """Train the classifier in place; it keeps the weights of the epoch that judged best on dev.
+
+        Args:
+            start: what to train.
+            checkpoint_folder: where its state is kept; None: nowhere.
+            must_resume: where a resumed run finds no checkpoint, that is an error and not a beginning.
+
+        Raises:
+            FenleiError: the loss is no longer a number, or there is nothing to resume.
+            SettingsError: the run cannot be resumed exactly.
+        """
+        checkpoints = self.checkpoints(start, checkpoint_folder)
+        return fit(
+            start.classifier,
+            start.fresh,
+            start.part,
+            self._part(self.dev_rows),
+            loss=LOSSES[self.task][self.loss],
+            judge=lambda logits, truth: _judge(logits, truth, self.task),
+            settings=self.settings,
+            runtime=self.runtime,
+            journal=self.journal,
+            checkpoints=checkpoints,
+            resume=self.resume and (must_resume or checkpoints.exist),
+        )
+
+    def checkpoints(self, start: Start, folder: Path | None) -> Checkpoints:
+        """Where the training of `start` keeps its state."""
+        return Checkpoints(folder, start.circumstances, every=self.checkpoint_every)
+
+    def logits(self, start: Start, rows: Sequence[Example]) -> NDArray[np.float32]:
+        """(B, C) of the classifier."""
+        return predict_logits(start.classifier, self._part(rows).table, self.runtime)
+
+    def fit_baseline(self, start: Start) -> LinearModel:
+        """The linear model on the same rows, and on what the encoder sees of them."""
+        return LinearModel.fit(self._kept_texts(start.rows), start.part.truth, self.task)
+
+    def baseline_logits(self, baseline: LinearModel, rows: Sequence[Example]) -> NDArray[np.float32]:
+        """(B, C) of the linear model."""
+        return baseline.logits(self._kept_texts(rows))
+
+    def _part(self, rows: Sequence[Example]) -> Part:
+        return Part(self.text_encoder.encode([row.text for row in rows]), self.labels.encode(rows, self.task))
+
+    def _kept_texts(self, rows: Sequence[Example]) -> list[str]:
+        return [self.text_encoder.kept_text(row.text) for row in rows]
+
+
+def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) -> DevScore:
+    """Micro-F1 at the threshold that is best on dev, or accuracy.
+
+    At a fixed threshold an epoch could win only because its scores happen to sit well around it.
+    """
+    scores = scores_from_logits(logits, task)
+    if task == "multiclass":
+        counts = Counts.of(truth, Decision.default(task).apply(scores))
+        return DevScore(float(counts.subset_accuracy()), "accuracy", False)
+    counts = Counts.of(truth, scores >= fit_global_threshold(scores, truth))
+    return DevScore(float(counts.micro().f1), "micro-F1", not Decision.default(task).apply(scores).any())
+
+
+def _arrays(part: Part) -> list[NDArray[Any]]:
+    types = [] if part.table.seconds is None else [part.table.seconds]
+    return [part.table.ids, part.table.offsets, part.truth, *types]
+
+
+def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+    """One number for the content of many arrays."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _log_odds(truth: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(C,) log-odds of each label's share, smoothed by one row on either side."""
+    positive = truth.sum(axis=0, dtype=np.float64)
+    odds: NDArray[np.float64] = (positive + 1) / (len(truth) - positive + 1)
+    return np.log(odds)
