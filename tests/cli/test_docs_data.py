@@ -1,12 +1,15 @@
-"""docs/data tells what the code does: every finding, every suffix, and commands whose options exist."""
+"""The docs tell what the code does: findings, suffixes, goals, and commands whose options exist."""
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer.main
 
 from fenlei.cli import app
+from fenlei.judge import thresholds
+from fenlei.judge.calibration import Method
 from fenlei.text import sources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +37,9 @@ def test_every_finding_and_every_suffix_is_told(page):
 
 
 @pytest.mark.parametrize(
-    "page", [*PAGES, *(ROOT / "docs").glob("starter*.md"), *ROOT.glob("README*.md")], ids=lambda page: page.name
+    "page",
+    [path for path in [*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")] if "dependencies" not in path.name],
+    ids=lambda page: page.name,
 )
 def test_commands_and_options_exist(page):
     text = page.read_text(encoding="utf-8")
@@ -46,3 +51,17 @@ def test_commands_and_options_exist(page):
     every = set().union(*COMMANDS.values())
     for option in re.findall(r"`(--[a-z][a-z-]+)", text):
         assert option in every | {"--kills"}, option
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("decision*.md")), ids=lambda page: page.name)
+def test_every_goal_scope_and_calibration_is_told(page):
+    text = page.read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([a-z][a-z0-9-]*)", text, re.MULTILINE))
+    assert rows == {*get_args(thresholds.Measure), *get_args(thresholds.Scope), *get_args(Method)}
+    assert f"n / (n + {thresholds.SHRINKAGE})" in text
+
+
+def test_both_languages_show_the_same_code():
+    pages = [(ROOT / "docs" / name).read_text("utf-8") for name in ("decision.md", "decision.zh-CN.md")]
+    blocks = [re.findall(r"```python\n(.*?)```", page, re.DOTALL) for page in pages]
+    assert blocks[0] == blocks[1]

@@ -1,6 +1,9 @@
 """A decision is changed without training, kept with the one before, and never loses the bundle."""
 
 import json
+import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,50 +89,35 @@ def test_files_of_decisions_nobody_can_reach_any_more_go(trained, tmp_path):
     assert told.seen == {"train": 0, "dev": 0, "decision": 40}
 
 
+class Killed(BaseException):
+    pass
+
+
 @pytest.mark.parametrize("moment", range(4))
 def test_a_kill_at_any_moment_leaves_a_whole_bundle(trained, tmp_path, monkeypatch, moment):
     folder = tmp_path / "b"
     trained.save(folder)
     changed = load(folder).refit_decision(examples=rows(40, 5))
-    calls = 0
+    steps = 0
 
-    class Killed(BaseException):
-        pass
-
-    def die(real):
-        def step(*arguments, **named):
-            nonlocal calls
-            calls += 1
-            if calls > moment:
+    def step(path):
+        """A file appears in the bundle or goes; temporary ones, taken away even when the work fails, do not count."""
+        nonlocal steps
+        if Path(path).parent == folder and not Path(path).name.startswith("."):
+            steps += 1
+            if steps > moment:
                 raise Killed
-            return real(*arguments, **named)
 
-        return step
-
-    import os
-
-    monkeypatch.setattr(os, "replace", die(os.replace))
-    monkeypatch.setattr("pathlib.Path.unlink", die_of_listed(folder, die))
+    replace, unlink = os.replace, Path.unlink
+    monkeypatch.setattr(os, "replace", lambda source, path: (step(path), replace(source, path)))
+    monkeypatch.setattr(Path, "unlink", lambda path, **named: (step(path), unlink(path, **named)))
     with pytest.raises(Killed):
         changed.save_decision(folder)
     monkeypatch.undo()
-    found = load(folder)
-    assert found.decision in (trained.decision, changed.decision)
+    # Two new files of arrays, then the manifest that names them, then the old files go.
+    assert load(folder).decision == (trained.decision if moment < 3 else changed.decision)
     changed.save_decision(folder)
     assert load(folder).decision == changed.decision
-
-
-def die_of_listed(folder, die):
-    from pathlib import Path
-
-    real = Path.unlink
-    dying = die(real)
-
-    def unlink(path, *arguments, **named):
-        # Temporary files are taken away even when the work fails.
-        return (dying if path.parent == folder and not path.name.startswith(".") else real)(path, *arguments, **named)
-
-    return unlink
 
 
 def test_rows_of_the_training_part_are_no_judges(trained):
@@ -168,3 +156,14 @@ def test_a_bundle_whose_decision_was_damaged_is_refused(trained, tmp_path):
     (folder / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(BundleError, match="does not describe this bundle"):
         Bundle.read(folder)
+
+
+def test_the_code_in_the_docs_runs(trained, tmp_path, monkeypatch):
+    page = Path(__file__).resolve().parents[2] / "docs" / "decision.md"
+    [code] = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    trained.save(tmp_path / "runs" / "news")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    changed = load(tmp_path / "runs" / "news")
+    assert changed.decision.rules == Rules(at_least_one=True)
+    assert changed.fitted_decision.plan.goal == Goal.parse("macro-f1")
