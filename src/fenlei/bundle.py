@@ -24,6 +24,7 @@ import fenlei
 from fenlei.atomic import atomic_file, atomic_folder, write_text
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer, save_tokenizer
 from fenlei.errors import BundleError, FenleiError
+from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.model.build import load_classifier, save_classifier
@@ -81,12 +82,10 @@ class Bundle:
         digest = hashlib.blake2b(digest_size=16)
         for weight in self.classifier.state_dict().values():
             digest.update(weight.numpy(force=True).tobytes())
-        rest = [
-            self.tokenizer.tokenizer.to_str(),
-            asdict(self.text),
-            self.labels.names,
-            self.decision.decision.to_dict(),
-        ]
+        if self.decision.blend.baseline:
+            digest.update(self.baseline.weights.tobytes())
+        rule = [self.decision.decision.to_dict(), asdict(self.decision.blend)]
+        rest = [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.labels.names, rule]
         digest.update(json.dumps(rest, ensure_ascii=False).encode())
         return digest.hexdigest()
 
@@ -200,6 +199,7 @@ def _write_decision(folder: Path, fitted: FittedDecision) -> dict[str, Any]:
     }
     return {
         "rule": fitted.decision.to_dict(),
+        "blend": asdict(fitted.blend),
         "baseline": fitted.baseline.to_dict(),
         "plan": fitted.plan.to_dict(),
         "fitted_on": held_out.source,
@@ -212,6 +212,7 @@ def _read_decision(folder: Path, plain: dict[str, Any], task: Task) -> FittedDec
 
     return FittedDecision(
         decision=Decision.from_dict(plain["rule"]),
+        blend=Blend(**plain["blend"]),
         baseline=Decision.from_dict(plain["baseline"]),
         plan=DecisionPlan.from_dict(plain["plan"], task),
         held_out=HeldOut(**load_file(folder / plain["held_out"]), source=plain["fitted_on"]),

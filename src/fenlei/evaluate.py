@@ -45,8 +45,8 @@ def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> E
     decision, baseline_decision = bundle.decision.decision, bundle.decision.baseline
     truth = bundle.labels.encode(examples, bundle.task)
     texts = [example.text for example in examples]
-    logits = scorer.logits(texts, advance=advance)
-    scores, baseline_scores = decision.scores(logits), baseline_decision.scores(scorer.baseline_logits(texts))
+    logits, baseline_logits = scorer.logits(texts, advance=advance), scorer.baseline_logits(texts)
+    scores, baseline_scores = bundle.decision.scores(logits, baseline_logits), baseline_decision.scores(baseline_logits)
     report = build_report(
         truth,
         scores,

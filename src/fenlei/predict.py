@@ -231,7 +231,7 @@ class Classifier:
         Raises:
             DataError: `texts` is one string.
         """
-        return self.decision.scores(self.logits(texts, advance=advance))
+        return self._scorer.scores(texts, advance=advance)
 
     def predict(self, texts: Sequence[str], *, top_k: int | None = None) -> list[Prediction]:
         """The labels of each text.

@@ -119,7 +119,8 @@ def _labelled(
     rows = islice(iter(texts), skip, None)
     while block := list(islice(rows, _BLOCK)):
         scores = classifier.scores([row.text for row in block], advance=journal.advance)
-        predictions = classifier.decide(scores, top_k=top_k)
+        # Without scores in the result none are sorted and named: with ten thousand labels that would be the work.
+        predictions = classifier.decide(scores, top_k=top_k or 0)
         lines = (
             rows_format.row(row.cells, row.text, prediction) for row, prediction in zip(block, predictions, strict=True)
         )

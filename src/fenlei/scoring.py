@@ -41,6 +41,11 @@ class Scorer:
         table = self._text_encoder.encode(texts)
         return predict_logits(self.bundle.classifier, table, self.runtime, advance=advance)
 
+    def scores(self, texts: Sequence[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
+        """(B, C) scores in [0, 1], in the order of `texts`; errors as for `logits`."""
+        logits, decision = self.logits(texts, advance=advance), self.bundle.decision
+        return decision.scores(logits, self.baseline_logits(texts) if decision.blend.baseline else None)
+
     def baseline_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(B, C) of the linear baseline, on what the encoder sees of the texts."""
         return self.bundle.baseline.logits([self._text_encoder.kept_text(text) for text in texts])

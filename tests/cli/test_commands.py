@@ -236,7 +236,7 @@ def test_the_list_of_flags_changes_only_on_purpose():
         "tokens_per_batch truncation warmup weight_decay",
         "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator "
         "on_bad_row out pair precision text_column threads",
-        "decide": "at_least_one at_most bundle calibration data device encoding exclusive goal label_column "
+        "decide": "at_least_one at_most blend bundle calibration data device encoding exclusive goal label_column "
         "label_separator needs_person on_bad_row pair parents precision restore show text_column threads thresholds",
         "predict": "bundle device encoding file on_bad_row out out_format pair precision text_column threads top_k",
     }
@@ -346,8 +346,8 @@ def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, ti
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "o")
     network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "o").eval()
     logits = network(**tokenizer(first["标题"], first["正文"], return_tensors="pt")).logits[0].detach()
-    scores = classifier.decision.scores(logits.numpy()[None])[0]
-    assert dict(prediction.scores) == pytest.approx(dict(zip(classifier.labels, scores, strict=True)), abs=1e-5)
+    own = classifier.logits([pair_texts(first["标题"], first["正文"])])[0]
+    assert own.tolist() == pytest.approx(logits.tolist(), abs=1e-5)
     assert "\x1e" not in (tmp_path / "o" / "report" / "test" / "errors.csv").read_text("utf-8-sig")
     refused = fenlei("train", data, "--out", tmp_path / "e", "--text-column", "标题", "--pair", expect=1)
     assert "--pair takes two text columns, and 1 are named" in refused.err

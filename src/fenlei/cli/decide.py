@@ -41,6 +41,12 @@ def decide(
     needs_person: Annotated[
         float | None, typer.Option(help="Share of rows, the least certain ones, that a person should look at.")
     ] = None,
+    blend: Annotated[
+        bool | None,
+        typer.Option(
+            "--blend/--no-blend", help="Mix the linear baseline's scores in where that is better beyond chance."
+        ),
+    ] = None,
     at_least_one: Annotated[
         bool | None,
         typer.Option("--at-least-one/--no-at-least-one", help="A text without a label gets the nearest one."),
@@ -76,7 +82,7 @@ def decide(
     from fenlei.text.read import ReadOptions
     from fenlei.train.journal import Journal
 
-    named = (goal, thresholds, calibration, needs_person, at_least_one, at_most, parents, exclusive)
+    named = (goal, thresholds, calibration, needs_person, blend, at_least_one, at_most, parents, exclusive)
     changes = bool(data) or any(option is not None for option in named)
     if (show or restore) and (changes or (show and restore)):
         raise SettingsError("--show and --restore each stand alone", hint="leave out the other options")
@@ -96,7 +102,7 @@ def decide(
                 on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
             )
             rows = read_labelled(data, reading, console, task=classifier.task)
-        plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person)
+        plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person, blend)
         rules = _changed_rules(classifier, at_least_one, at_most, parents, exclusive)
         with Journal(console=console) as journal:
             journal.begin("score", len(rows or ()))
@@ -117,6 +123,7 @@ def _changed_plan(
     thresholds: str | None,
     calibration: str | None,
     needs_person: float | None,
+    blend: bool | None,
 ) -> "DecisionPlan":
     from dataclasses import replace
 
@@ -136,6 +143,8 @@ def _changed_plan(
         plan = replace(plan, scope=known_scope(thresholds))
     if calibration is not None:
         plan = replace(plan, method=known_method(calibration, classifier.task))
+    if blend is not None:
+        plan = replace(plan, blend=blend)
     return plan if needs_person is None else replace(plan, person_share=needs_person)
 
 
@@ -170,7 +179,7 @@ def describe(classifier: "Classifier") -> str:
 
     fitted, labels = classifier.fitted_decision, classifier.labels
     decision, plan, held_out, rules = fitted.decision, fitted.plan, fitted.held_out, fitted.decision.rules
-    scores = decision.scores(held_out.logits)
+    scores = fitted.scores(held_out.logits, held_out.baseline_logits)
     raw = scores_from_logits(held_out.logits, decision.task)
     before, after = (Reliability.of(held_out.truth, table, decision.task).figures() for table in (raw, scores))
     lines = [
@@ -179,6 +188,11 @@ def describe(classifier: "Classifier") -> str:
         f"{before['calibration_error']:.4f} to {after['calibration_error']:.4f}, "
         f"the Brier score from {before['brier_score']:.4f} to {after['brier_score']:.4f}",
     ]
+    if fitted.blend.baseline:
+        lines.append(
+            f"blend        {fitted.blend.encoder:.3f} x the classifier's logits "
+            f"+ {fitted.blend.baseline:.3f} x those of TF-IDF + linear"
+        )
     if decision.task == "multiclass":
         lines.append(f"labels       the highest score; slope {decision.calibration.slopes[0]:.4f}")
     else:

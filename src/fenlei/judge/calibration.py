@@ -23,7 +23,7 @@ Method = Literal["none", "temperature", "platt"]
 METHODS: dict[Task, tuple[Method, ...]] = {"multilabel": get_args(Method), "multiclass": ("none", "temperature")}
 
 # Beyond this a sigmoid is 0 or 1 to twenty digits; a logit of a thousand would only spoil the fit.
-_LARGEST_LOGIT = 50.0
+LARGEST_LOGIT = 50.0
 
 # A slope below this would all but erase what the classifier says.
 _LEAST_SLOPE = 1e-2
@@ -90,7 +90,7 @@ def fit_calibration(logits: NDArray[Any], truth: NDArray[Any], task: Task, metho
     """
     if method == "none" or not truth.any():
         return NO_CALIBRATION
-    bounded = np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT).astype(np.float64)
+    bounded = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float64)
     if task == "multiclass":
         return Calibration(slopes=(_softmax_slope(bounded, truth != 0),), intercepts=(0.0,))
     right = truth != 0

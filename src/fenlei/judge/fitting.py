@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import SettingsError
+from fenlei.judge.blend import NO_BLEND, Blend, fit_blend
 from fenlei.judge.calibration import Method, fit_calibration, known_method
 from fenlei.judge.decision import Decision
-from fenlei.judge.metrics import Bits
+from fenlei.judge.metrics import Bits, Floats
 from fenlei.judge.rules import NO_RULES, Rules
 from fenlei.judge.thresholds import MICRO_F1, Goal, Scope, fit_thresholds, known_scope
 from fenlei.text.labels import Task
@@ -30,6 +31,7 @@ class DecisionPlan:
             multi-class.
         method: of calibration; None: the task's default.
         person_share: the share of rows, the least certain ones, that needs a person.
+        blend: whether the baseline may have a share in the scores, where that is better beyond chance.
 
     Raises:
         SettingsError: `person_share` lies outside [0, 1].
@@ -39,6 +41,7 @@ class DecisionPlan:
     scope: Scope | None = None
     method: Method | None = None
     person_share: float = 0.0
+    blend: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.person_share <= 1:
@@ -83,6 +86,7 @@ class DecisionPlan:
             "thresholds": self.scope,
             "calibration": self.method,
             "needs_person": self.person_share,
+            "blend": self.blend,
         }
 
     @classmethod
@@ -98,6 +102,7 @@ class DecisionPlan:
             scope=None if scope is None else known_scope(scope),
             method=None if method is None else known_method(method, task),
             person_share=float(plain["needs_person"]),
+            blend=bool(plain["blend"]),
         )
 
 
@@ -145,12 +150,14 @@ class FittedDecision:
 
     Attributes:
         decision: of the classifier.
+        blend: of the classifier and its baseline, from which come the logits that the decision takes.
         baseline: of the baseline, fitted in the same way on the same rows: anything less would be unfair to it.
         plan: how they were fitted.
         held_out: on what.
     """
 
     decision: Decision
+    blend: Blend
     baseline: Decision
     plan: DecisionPlan
     held_out: HeldOut
@@ -158,9 +165,16 @@ class FittedDecision:
     @classmethod
     def fit(cls, held_out: HeldOut, task: Task, plan: DecisionPlan, rules: Rules = NO_RULES) -> "FittedDecision":
         """Fit both; raises as `DecisionPlan.fit` does."""
+        logits, baseline_logits, truth = held_out.logits, held_out.baseline_logits, held_out.truth
+        blend = fit_blend(logits, baseline_logits, truth, task) if plan.blend else NO_BLEND
         return cls(
-            decision=plan.fit(held_out.logits, held_out.truth, task, rules),
-            baseline=plan.fit(held_out.baseline_logits, held_out.truth, task, rules),
+            decision=plan.fit(blend.apply(logits, baseline_logits), truth, task, rules),
+            blend=blend,
+            baseline=plan.fit(baseline_logits, truth, task, rules),
             plan=plan,
             held_out=held_out,
         )
+
+    def scores(self, logits: NDArray[Any], baseline_logits: NDArray[Any] | None = None) -> Floats:
+        """(B, C) logits of both models -> (B, C) scores; the baseline's are needed where the blend has some."""
+        return self.decision.scores(self.blend.apply(logits, baseline_logits))

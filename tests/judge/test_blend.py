@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from fenlei.errors import SettingsError
+from fenlei.judge.blend import NO_BLEND, Blend, fit_blend
+from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
+
+
+def two_views(rows, own_noise, other_noise, seed=0, labels=4):
+    """Logits of two models that see the truth through noises of their own, on scales of their own."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((rows, labels)) < 0.4).astype(np.uint8)
+    sign = 2.0 * truth - 1
+    own = 3 * (sign + own_noise * rng.normal(size=truth.shape))
+    other = 0.5 * (sign + other_noise * rng.normal(size=truth.shape))
+    return own, other, truth
+
+
+def test_two_models_that_err_elsewhere_are_mixed_and_the_mixture_is_better_on_other_rows():
+    own, other, truth = two_views(400, 1.0, 1.0)
+    blend = fit_blend(own, other, truth, "multilabel")
+    # Equally good, but the other on a sixth of the scale.
+    assert blend.baseline / blend.encoder == pytest.approx(6, rel=0.35)
+    new_own, new_other, new_truth = two_views(4000, 1.0, 1.0, seed=1)
+    right = {
+        name: ((logits >= 0) == new_truth).mean()
+        for name, logits in [("own", new_own), ("other", new_other), ("both", blend.apply(new_own, new_other))]
+    }
+    assert right["both"] > max(right["own"], right["other"]) + 0.03
+
+
+def test_a_baseline_that_adds_nothing_has_no_share():
+    own, _, truth = two_views(400, 0.8, 1.0)
+    noise = np.random.default_rng(9).normal(size=truth.shape)
+    assert fit_blend(own, noise, truth, "multilabel") == NO_BLEND
+    assert fit_blend(own, own / 6, truth, "multilabel") == NO_BLEND
+    assert fit_blend(own, own, np.zeros_like(truth), "multilabel") == NO_BLEND
+
+
+def test_a_gain_within_chance_is_not_taken():
+    shares = [fit_blend(*two_views(25, 0.5, 3.0, seed=seed), "multilabel").baseline > 0 for seed in range(20)]
+    assert sum(shares) <= 3
+
+
+def test_multiclass():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(3, size=500)
+    truth = np.eye(3, dtype=np.uint8)[classes]
+    own, other = (2 * truth + rng.normal(size=truth.shape) * 1.2 for _ in range(2))
+    blend = fit_blend(own, other, truth, "multiclass")
+    assert blend.encoder > 0 < blend.baseline
+    assert (blend.apply(own, other).argmax(axis=1) == classes).mean() > (own.argmax(axis=1) == classes).mean()
+
+
+def test_labels_beyond_any_margin_do_not_overrule():
+    blend = Blend(encoder=1.0, baseline=0.1)
+    logits = blend.apply(np.array([[20.0, 0.0]]), np.array([[-1000.0, 1000.0]]))
+    assert logits.tolist() == [[15.0, 5.0]]
+    assert NO_BLEND.apply(np.array([[2.0]]), None).tolist() == [[2.0]]
+
+
+def test_a_fitted_decision_blends_what_it_was_fitted_on():
+    own, other, truth = two_views(400, 1.0, 1.0)
+    held_out = HeldOut(own.astype(np.float32), other.astype(np.float32), truth, "dev")
+    fitted = FittedDecision.fit(held_out, "multilabel", DecisionPlan())
+    assert fitted.blend.baseline > 0
+    scores = fitted.scores(held_out.logits, held_out.baseline_logits)
+    assert (scores == fitted.decision.scores(fitted.blend.apply(held_out.logits, held_out.baseline_logits))).all()
+    alone = FittedDecision.fit(held_out, "multilabel", DecisionPlan(blend=False))
+    assert alone.blend == NO_BLEND
+    assert (alone.scores(held_out.logits) == alone.decision.scores(held_out.logits)).all()
+
+
+def test_blends_that_cannot_be_are_refused():
+    for wrong in [(-1.0, 1.0), (0.0, 0.0), (float("nan"), 1.0), (1.0, float("inf"))]:
+        with pytest.raises(SettingsError, match="cannot be"):
+            Blend(encoder=wrong[0], baseline=wrong[1])
