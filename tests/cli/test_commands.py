@@ -230,7 +230,7 @@ def test_flags_have_the_defaults_of_the_settings():
 
 def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
-        "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs fingerprints folds "
+        "train": "batch_size checkpoint_every clip_norm data dev device encoder encoding epochs fgm fingerprints folds "
         "group_column head_learning_rate id_column label_column label_separator leaks learning_rate loss max_tokens "
         "normalize on_bad_row out overwrite pair patience precision resume seed task test text_column threads "
         "tokens_per_batch truncation warmup weight_decay",

@@ -45,15 +45,15 @@ def uninterrupted():
     return run(epochs=2)
 
 
-def interrupted(folder, updates, every=5):
+def interrupted(folder, updates, every=5, **more):
     with pytest.raises(Killed):
-        run(epochs=2, journal=DeadlyJournal(updates), checkpoints=Checkpoints(folder, FACTS, every=every))
+        run(epochs=2, **more, journal=DeadlyJournal(updates), checkpoints=Checkpoints(folder, FACTS, every=every))
 
 
-def resumed(folder, facts=FACTS):
+def resumed(folder, facts=FACTS, **more):
     # Another seed state than at the start, which the checkpoint must overcome.
     torch.manual_seed(1234)
-    return run(epochs=2, checkpoints=Checkpoints(folder, facts, every=5), resume=True)
+    return run(epochs=2, **more, checkpoints=Checkpoints(folder, facts, every=5), resume=True)
 
 
 @settings(max_examples=20, deadline=None)
@@ -117,3 +117,11 @@ def test_by_default_the_clock_decides_so_that_saving_stays_cheap(tmp_path, monke
     assert not checkpoints._is_due(3)
     now[0] = 31.0 + 100.0
     assert checkpoints._is_due(4)
+
+
+def test_adversarial_training_resumes_exactly(tmp_path):
+    expected, _ = run(epochs=2, fgm=1.0)
+    interrupted(tmp_path, 13, fgm=1.0)
+    model, _ = resumed(tmp_path, fgm=1.0)
+    for (name, a), b in zip(model.state_dict().items(), expected.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name

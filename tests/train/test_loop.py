@@ -98,9 +98,10 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit():
     )
 
 
-def test_an_update_accumulated_over_several_runs_is_the_same_update():
-    whole, _ = run(classifier(dropout=0.0), epochs=1)
-    parts, _ = run(classifier(dropout=0.0), epochs=1, tokens_per_batch=20)
+@pytest.mark.parametrize("fgm", [0.0, 0.5])
+def test_an_update_accumulated_over_several_runs_is_the_same_update(fgm):
+    whole, _ = run(classifier(dropout=0.0), epochs=1, fgm=fgm)
+    parts, _ = run(classifier(dropout=0.0), epochs=1, fgm=fgm, tokens_per_batch=20)
     for (name, a), b in zip(whole.state_dict().items(), parts.state_dict().values(), strict=True):
         if name.endswith("key.bias"):
             continue  # its gradient is zero but for rounding, which Adam blows up to full steps
@@ -142,3 +143,12 @@ def test_the_rate_rises_and_falls_linearly():
         set_rate(optimizer, update, 10, warmup=0.2)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1.0, 2.0, 2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 0.5, 0.25])
+
+
+def test_fgm_learns_otherwise_and_repeats_itself():
+    plain, _ = run(epochs=1)
+    moved, _ = run(epochs=1, fgm=1.0)
+    again, _ = run(epochs=1, fgm=1.0)
+    for a, b in zip(moved.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(moved.network.classifier.weight, plain.network.classifier.weight)

@@ -56,7 +56,10 @@ def train(
     task: Annotated[
         str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
     ] = None,
-    loss: Annotated[str | None, typer.Option(help="zlpr or bce (multilabel), ce (multiclass).")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="zlpr, bce, asl, focal, db, cb (multilabel); ce, ce-smooth, focal, cb (multiclass)."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(help="Most tokens of a text; longer texts are cut.")] = 300,
     truncation: Annotated[str, typer.Option(help="What stays of a longer text: head or head+tail.")] = "head",
     normalize: Annotated[
@@ -75,6 +78,10 @@ def train(
     warmup: Annotated[float, typer.Option(help="Share of the updates in which the rate rises.")] = 0.1,
     clip_norm: Annotated[float, typer.Option(help="Longest gradient.")] = 1.0,
     patience: Annotated[int, typer.Option(help="Epochs without a better dev score before training stops.")] = 3,
+    fgm: Annotated[
+        float,
+        typer.Option(help="Adversarial training with word embeddings moved by this much; 0: none. Twice the time."),
+    ] = 0.0,
     folds: Annotated[
         int | None,
         typer.Option(help="Fit the decision on out-of-fold scores of so many more models too: for small tables."),
@@ -123,6 +130,7 @@ def train(
         warmup=warmup,
         clip_norm=clip_norm,
         patience=patience,
+        fgm=fgm,
         folds=folds,
         seed=seed,
     )

@@ -4,12 +4,39 @@ Shapes: B texts, C labels.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+"""(B, C) logits, (B, C) targets of 0 and 1 -> (B,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelCounts:
+    """How often each label occurs in the training rows: what balanced losses weigh by.
+
+    Attributes:
+        support: (C,) rows that have the label.
+        rows: all of them.
+    """
+
+    support: NDArray[np.int64]
+    rows: int
+
+    @classmethod
+    def of(cls, truth: NDArray[np.uint8]) -> "LabelCounts":
+        """Count (B, C) truth."""
+        return cls(truth.sum(axis=0, dtype=np.int64), len(truth))
+
+    def bounded(self) -> NDArray[np.float64]:
+        """(C,) support, at least 1 and less than all rows, so that odds and inverses exist."""
+        return np.clip(self.support.astype(np.float64), 1, max(self.rows - 1, 1))
 
 
 def zlpr(logits: Tensor, targets: Tensor) -> Tensor:
@@ -40,13 +67,120 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none").sum(1)
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Softmax cross-entropy: (B, C), (B, C) one-hot -> (B,)."""
-    return functional.cross_entropy(logits, targets.argmax(1), reduction="none")
+def focal(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """Binary cross-entropy that fades where the answer is right already: (B, C), (B, C) -> (B,).
+
+    `-alpha_t (1 - p_t)^gamma log p_t`, p_t the chance given to what is true, alpha_t alpha for labels that are
+    true and 1 - alpha for others. Lin et al. 2017, https://arxiv.org/abs/1708.02002, with the authors' alpha and gamma.
+    """
+    right = targets.to(logits.dtype)
+    return (torch.where(targets.bool(), alpha, 1 - alpha) * _fading(logits, right, gamma)).sum(1)
 
 
-LOSSES: dict[str, dict[str, Loss]] = {
-    "multilabel": {"zlpr": zlpr, "bce": binary_cross_entropy},
-    "multiclass": {"ce": cross_entropy},
+def asymmetric(
+    logits: Tensor, targets: Tensor, *, gamma_right: float = 1.0, gamma_wrong: float = 4.0, margin: float = 0.05
+) -> Tensor:
+    """Focal loss that fades faster for wrong labels and ignores them below a margin: (B, C), (B, C) -> (B,).
+
+    Of a wrong label the chance is taken less `margin`, at least 0. Ridnik et al. 2021 (ICCV),
+    https://arxiv.org/abs/2009.14119, with the values of the authors' code; as there no gradient flows through the
+    fading factors.
+    """
+    right = targets.bool()
+    chance = torch.sigmoid(logits)
+    missing = (1 - chance + margin).clamp(max=1)
+    # log sigmoid and log1p lose nothing where a chance is nearly 0.
+    losses = torch.where(right, -functional.logsigmoid(logits), -torch.log(missing))
+    with torch.no_grad():
+        fading = torch.where(right, (1 - chance) ** gamma_right, (1 - missing) ** gamma_wrong)
+    return (fading * losses).sum(1)
+
+
+def distribution_balanced(logits: Tensor, targets: Tensor, *, counts: LabelCounts) -> Tensor:
+    """Focal loss, a label's weight by how rare it is among those of the text, wrong labels tolerated: (B, C) -> (B,).
+
+    Re-balanced weighting and negative-tolerant regularisation of Wu et al. 2020 (ECCV,
+    https://arxiv.org/abs/2007.09654), as Huang et al. 2021 (EMNLP, https://arxiv.org/abs/2109.04712) use them for
+    texts, with their values.
+    """
+    inverse = torch.as_tensor(1 / counts.bounded(), dtype=logits.dtype, device=logits.device)
+    right = targets.to(logits.dtype)
+    # How often a text would be drawn for one of its labels, were all labels drawn alike.
+    drawn = (right * inverse).sum(1, keepdim=True)
+    share = torch.where(drawn > 0, inverse / drawn.clamp(min=1e-12), torch.zeros_like(drawn))
+    weights = torch.sigmoid(10.0 * (share - 0.9)) + 0.1
+    return _tolerant(logits, right, weights, counts)
+
+
+def class_balanced(logits: Tensor, targets: Tensor, *, counts: LabelCounts, beta: float = 0.9) -> Tensor:
+    """Focal loss, a label's weight by the effective number of its rows, wrong labels tolerated: (B, C) -> (B,).
+
+    `(1 - beta) / (1 - beta^n)`, Cui et al. 2019 (CVPR, https://arxiv.org/abs/1901.05555); with negative-tolerant
+    regularisation as Huang et al. 2021 use it.
+    """
+    weights = torch.as_tensor((1 - beta) / (1 - beta ** counts.bounded()), dtype=logits.dtype, device=logits.device)
+    return _tolerant(logits, targets.to(logits.dtype), weights.expand_as(logits), counts)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Softmax cross-entropy: (B, C), (B, C) one-hot -> (B,); `smoothing` spreads that share over all classes."""
+    return functional.cross_entropy(logits, targets.argmax(1), reduction="none", label_smoothing=smoothing)
+
+
+def softmax_focal(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Cross-entropy that fades where the class is right already: `-(1 - p)^gamma log p`: (B, C), one-hot -> (B,)."""
+    log_chance = -cross_entropy(logits, targets)
+    return -((1 - log_chance.exp()) ** gamma) * log_chance
+
+
+def softmax_class_balanced(logits: Tensor, targets: Tensor, *, counts: LabelCounts, beta: float = 0.999) -> Tensor:
+    """Cross-entropy, each class weighted by the effective number of its rows: (B, C), one-hot -> (B,).
+
+    The weights have the mean 1. Cui et al. 2019.
+    """
+    weights = (1 - beta) / (1 - beta ** counts.bounded())
+    scaled = torch.as_tensor(weights / weights.mean(), dtype=logits.dtype, device=logits.device)
+    return scaled[targets.argmax(1)] * cross_entropy(logits, targets)
+
+
+def _fading(logits: Tensor, right: Tensor, gamma: float) -> Tensor:
+    """(B, C) binary cross-entropy times `(1 - p_t)^gamma`."""
+    losses = functional.binary_cross_entropy_with_logits(logits, right, reduction="none")
+    return (1 - torch.exp(-losses)) ** gamma * losses
+
+
+def _tolerant(logits: Tensor, right: Tensor, weights: Tensor, counts: LabelCounts) -> Tensor:
+    """Weighted focal loss (alpha 0.5, gamma 2) with negative-tolerant regularisation: (B, C) each -> (B,).
+
+    A bias of 0.05 times the label's log-odds goes to the logits; those of wrong labels are taken twice and their
+    loss halved, which flattens its slope once they lie below 0.
+    """
+    support = counts.bounded()
+    bias = 0.05 * np.log(support / np.maximum(counts.rows - support, 1))
+    shifted = logits + torch.as_tensor(bias, dtype=logits.dtype, device=logits.device)
+    scale = torch.where(right > 0, 1.0, 2.0)
+    # Huang et al. give the sum the factor 2, which undoes alpha.
+    return (weights / scale * _fading(shifted * scale, right, 2.0)).sum(1)
+
+
+_UNBALANCED: dict[str, dict[str, Loss]] = {
+    "multilabel": {"zlpr": zlpr, "bce": binary_cross_entropy, "asl": asymmetric, "focal": focal},
+    "multiclass": {"ce": cross_entropy, "ce-smooth": partial(cross_entropy, smoothing=0.1), "focal": softmax_focal},
 }
-"""The losses of each task by name; the first is the default."""
+_BALANCED: dict[str, dict[str, Callable[..., Tensor]]] = {
+    "multilabel": {"db": distribution_balanced, "cb": class_balanced},
+    "multiclass": {"cb": softmax_class_balanced},
+}
+
+LOSS_NAMES = {task: (*_UNBALANCED[task], *_BALANCED[task]) for task in _UNBALANCED}
+"""The losses of each task; the first is the default."""
+
+
+def loss_named(task: str, name: str, counts: LabelCounts) -> Loss:
+    """The loss `name` of a task, for training rows with these label counts.
+
+    Raises:
+        KeyError: the task has no such loss.
+    """
+    unbalanced = _UNBALANCED[task].get(name)
+    return unbalanced or partial(_BALANCED[task][name], counts=counts)

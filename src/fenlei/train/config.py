@@ -25,7 +25,8 @@ class TrainSettings:
     """`multilabel` or `multiclass`; None: multiclass if every training row has exactly one label."""
 
     loss: str | None = None
-    """`zlpr` (default) or `bce` for multilabel, `ce` for multiclass."""
+    """`zlpr` (default), `bce`, `asl`, `focal`, `db` or `cb` for multilabel; `ce`, `ce-smooth`, `focal` or `cb` for
+    multiclass; see `fenlei.model.losses`."""
 
     max_tokens: int = 300
     """The most tokens of a text, special tokens included; longer texts are cut."""
@@ -63,6 +64,9 @@ class TrainSettings:
     patience: int = 3
     """Training stops after this many epochs without a better dev score."""
 
+    fgm: float = 0.0
+    """Adversarial training: each update also learns from word embeddings moved so far against it; 0: not."""
+
     folds: int | None = None
     """Train so many more models on all folds of the training rows but one, to fit the decision on their scores of
     the fold left out and not on dev alone: for small tables. None: do not."""
@@ -81,6 +85,8 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 wrong.append(f"--{name.replace('_', '-')} is {value}; it must be above 0")
+        if not (self.fgm >= 0 and math.isfinite(self.fgm)):
+            wrong.append(f"--fgm is {self.fgm}; it must be 0 or more")
         if not self.weight_decay >= 0:
             wrong.append(f"--weight-decay is {self.weight_decay}; it must be 0 or more")
         if not 0 <= self.warmup < 1:

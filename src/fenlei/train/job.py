@@ -11,7 +11,7 @@ from fenlei.errors import DataError, SettingsError
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
-from fenlei.model.losses import LOSSES
+from fenlei.model.losses import LOSS_NAMES
 from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
@@ -94,9 +94,9 @@ def train(
             f"the training part has {len(labels.names)} label(s): {', '.join(labels.names)}; at least 2 are needed",
             hint="check the label column and the separator (--label-column, --label-separator)",
         )
-    loss_name = settings.loss or next(iter(LOSSES[task]))
-    if loss_name not in LOSSES[task]:
-        raise SettingsError(f"--loss is {loss_name!r}; for {task} accepted are {', '.join(LOSSES[task])}")
+    loss_name = settings.loss or LOSS_NAMES[task][0]
+    if loss_name not in LOSS_NAMES[task]:
+        raise SettingsError(f"--loss is {loss_name!r}; for {task} accepted are {', '.join(LOSS_NAMES[task])}")
     source = open_encoder(settings.encoder)
     tokenizer = load_tokenizer(source.folder)
     text_encoder = TextEncoder(tokenizer.tokenizer, settings.text_settings())

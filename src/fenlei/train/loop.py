@@ -5,19 +5,21 @@ Shapes: B texts, C labels.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fenlei.errors import FenleiError
+from fenlei.model.adversarial import moved_along_gradient, word_embeddings
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import Loss
 from fenlei.runtime import Runtime
-from fenlei.text.batches import training_batches
+from fenlei.text.batches import PackedBatch, training_batches
 from fenlei.text.tokens import TokenTable
 from fenlei.train.checkpoint import Checkpoints, Progress
 from fenlei.train.config import TrainSettings
@@ -109,6 +111,7 @@ def fit(
     optimizer = build_optimizer(classifier, fresh, settings)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     targets = torch.from_numpy(train.truth).to(runtime.device)
+    embeddings = word_embeddings(classifier.network) if settings.fgm else None
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
     progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
@@ -129,12 +132,11 @@ def fit(
             skip=progress.updates_in_epoch,
         ):
             texts = sum(len(batch) for batch in batches)
-            for batch in batches:
-                with runtime.autocast():
-                    logits = classifier(batch)
-                batch_loss = loss(logits, targets[torch.from_numpy(batch.rows)]).sum()
-                (batch_loss / texts).backward()  # type: ignore[no-untyped-call]
-                progress.loss_sum += batch_loss.detach().cpu()
+            progress.loss_sum += _add_gradient(classifier, batches, loss, targets, runtime)
+            if embeddings is not None:
+                with moved_along_gradient(embeddings, settings.fgm) as moved:
+                    if moved:
+                        _add_gradient(classifier, batches, loss, targets, runtime)
             update = (progress.epoch - 1) * updates_per_epoch + progress.updates_in_epoch
             set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
@@ -172,6 +174,20 @@ def fit(
     classifier.load_state_dict(progress.best_weights)
     classifier.eval()
     return Fitted(progress.best_epoch, ran, progress.best_logits.numpy(), progress.seconds)
+
+
+def _add_gradient(
+    classifier: EncoderClassifier, batches: Sequence[PackedBatch], loss: Loss, targets: Tensor, runtime: Runtime
+) -> Tensor:
+    """Add the gradient of one update's mean loss to the weights'; returns the () loss summed over its texts."""
+    texts, total = sum(len(batch) for batch in batches), torch.zeros(())
+    for batch in batches:
+        with runtime.autocast():
+            logits = classifier(batch)
+        batch_loss = loss(logits, targets[torch.from_numpy(batch.rows)]).sum()
+        (batch_loss / texts).backward()  # type: ignore[no-untyped-call]
+        total += batch_loss.detach().cpu()
+    return total
 
 
 def _tell(

@@ -21,7 +21,7 @@ from fenlei.judge.thresholds import fit_global_threshold
 from fenlei.model.build import FreshWeights, new_classifier, set_output_bias
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.linear import LinearModel
-from fenlei.model.losses import LOSSES
+from fenlei.model.losses import LabelCounts, loss_named
 from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task
@@ -60,7 +60,7 @@ class Trainer:
         labels: of all classifiers, also where some rows lack a label.
         encoder: a Hugging Face directory.
         text_encoder: its tokenizer with the length limit.
-        loss: a name in `LOSSES`.
+        loss: a name in `LOSS_NAMES`.
         dev_rows: choose the epoch of each.
         settings: of each.
         runtime: where to compute.
@@ -127,7 +127,7 @@ class Trainer:
             start.fresh,
             start.part,
             self._part(self.dev_rows),
-            loss=LOSSES[self.task][self.loss],
+            loss=loss_named(self.task, self.loss, LabelCounts.of(start.part.truth)),
             judge=lambda logits, truth: _judge(logits, truth, self.task),
             settings=self.settings,
             runtime=self.runtime,
