@@ -53,24 +53,25 @@ def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> E
         decision,
         bundle.labels.names,
         uncalibrated=scores_from_logits(logits, bundle.task),
+        blend=bundle.decision.blend,
         baseline=Baseline(
             name="TF-IDF + linear", predicted=baseline_decision.apply(baseline_scores), scores=baseline_scores
         ),
-        groups=_groups(examples),
-        seen=None if bundle.seen is None else _found_in(texts, bundle.seen),
+        groups=groups_of(examples),
+        seen=None if bundle.seen is None else found_in(texts, bundle.seen),
     )
     shown = [text.replace(PAIR, "\n") for text in texts]
     errors = error_rows([example.id for example in examples], shown, truth, scores, decision, bundle.labels.names)
     return Evaluation(report, errors, scores)
 
 
-def _found_in(texts: Sequence[str], seen: dict[str, frozenset[str]]) -> dict[str, NDArray[np.bool_]]:
+def found_in(texts: Sequence[str], seen: dict[str, frozenset[str]]) -> dict[str, NDArray[np.bool_]]:
     """For each part, (B,) whether a text was in it."""
     prints = [text_fingerprint(text) for text in texts]
     return {part: np.array([one in known for one in prints], dtype=bool) for part, known in seen.items()}
 
 
-def _groups(examples: Sequence[Example]) -> list[str] | None:
+def groups_of(examples: Sequence[Example]) -> list[str] | None:
     """Which rows the bootstrap draws together; None: every row alone."""
     if all(example.group is None for example in examples):
         return None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
 from fenlei.errors import BundleError
-from fenlei.evaluate import Evaluation, evaluate
+from fenlei.evaluate import Evaluation, evaluate, found_in
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision
 from fenlei.judge.rules import Rules
@@ -75,6 +75,11 @@ class Classifier:
     def takes_pairs(self) -> bool:
         """Whether those columns were a pair of texts."""
         return bool(self._bundle.record["data"].get("pair", False))
+
+    def has_seen(self, texts: Sequence[str]) -> NDArray[np.bool_] | None:
+        """(B,) whether each text helped to make the classifier; None: its bundle keeps no fingerprints."""
+        seen = self._bundle.seen
+        return None if seen is None else np.any(list(found_in(texts, seen).values()), axis=0)
 
     def fingerprint(self) -> dict[str, Any]:
         """What the answers depend on, as JSON: the bundle's content, and how it is computed."""

@@ -234,6 +234,8 @@ def test_the_list_of_flags_changes_only_on_purpose():
         "group_column head_learning_rate id_column label_column label_separator leaks learning_rate loss max_tokens "
         "normalize on_bad_row out overwrite pair patience precision resume seed task test text_column threads "
         "tokens_per_batch truncation warmup weight_decay",
+        "compare": "as_json data device encoding first group_column id_column label_column label_separator "
+        "on_bad_row out pair precision second text_column threads",
         "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator "
         "on_bad_row out pair precision text_column threads",
         "decide": "at_least_one at_most blend bundle calibration data device encoding exclusive goal label_column "
@@ -351,3 +353,58 @@ def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, ti
     assert "\x1e" not in (tmp_path / "o" / "report" / "test" / "errors.csv").read_text("utf-8-sig")
     refused = fenlei("train", data, "--out", tmp_path / "e", "--text-column", "标题", "--pair", expect=1)
     assert "--pair takes two text columns, and 1 are named" in refused.err
+
+
+def test_decide_on_classes(fenlei, tmp_path, tiny_encoder):
+    random = np.random.default_rng(0)
+    data = tmp_path / "a.csv"
+    lines = ["内容,标签"]
+    for number in range(120):
+        label = random.choice(list(TOPICS))
+        lines.append(f"{''.join(random.choice(TOPICS[label], 2))}的消息{number},{label}")
+    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    folder = tmp_path / "o"
+    fenlei("train", data, "--out", folder, "--encoder", tiny_encoder, "--epochs", 2, *SETTINGS)
+    told = fenlei("decide", folder, "--needs-person", 0.3, *QUICK).out
+    assert "labels       the highest score; slope" in told
+    assert "calibration  temperature" in told
+    assert "a person     looks where" in told
+    fenlei("predict", folder, data, "--out", tmp_path / "out.csv", *QUICK)
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
+        needed = [row["needs_person"] for row in csv.DictReader(file)]
+    assert set(needed) == {"yes", ""}
+    for arguments, message in [
+        (["--for", "macro-f1"], "a multiclass decision takes the highest score: it has no thresholds to fit"),
+        (["--at-least-one"], "a multiclass decision gives exactly one label"),
+        (["--calibration", "platt"], "for multiclass accepted are none, temperature"),
+    ]:
+        assert message in fenlei("decide", folder, *arguments, *QUICK, expect=1).err
+
+
+def test_compare_says_what_a_change_of_the_decision_did(fenlei, bundle, copy, tmp_path):
+    test = write_rows(tmp_path / "测试.csv", 80, seed=11)
+    fenlei("decide", copy, "--at-least-one", *QUICK)
+    told = fenlei("compare", bundle, copy, test, "--out", tmp_path / "o", *QUICK)
+    assert "rows are answered otherwise" in told.out
+    assert "helped to make" not in told.err
+    found = json.loads((tmp_path / "o" / "compare.json").read_text("utf-8"))
+    old, new = (
+        json.loads(fenlei("evaluate", one, test, "--json", "--out", tmp_path / "r", *QUICK).out)
+        for one in (bundle, copy)
+    )
+    assert found["first"]["micro_f1"] == old["figures"]["micro_f1"]["value"]
+    assert found["second"]["micro_f1"] == new["figures"]["micro_f1"]["value"]
+    with (tmp_path / "o" / "changed.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Only rows that had no label before can have changed.
+    assert len(rows) == old["rows_given_no_label"] > 0
+    assert all(not row["first"] and row["second"] for row in rows)
+    train = bundle.with_name(f"{bundle.name}.run") / "split" / "train.csv"
+    assert "of these rows helped to make" in fenlei("compare", bundle, copy, train, *QUICK).err
+
+
+def test_compare_refuses_classifiers_of_other_labels(fenlei, bundle, tmp_path, tiny_encoder):
+    data = write_rows(tmp_path / "a.csv", 60, seed=3)
+    data.write_text(data.read_text("gb18030").replace("体育", "运动"), "gb18030")
+    fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS)
+    assert "answer different questions" in fenlei("compare", bundle, tmp_path / "o", data, *QUICK, expect=1).err

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
 from fenlei.errors import DataError
+from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
 from fenlei.judge.thresholds import MICRO_F1, fit_thresholds
@@ -127,6 +128,14 @@ def test_the_oracle_and_calibration_before_are_told_apart_from_what_was_reached(
     assert report.before_calibration["brier_score"] == pytest.approx(brier)
     assert f"the Brier score {brier:.4f}" in report.to_text()
     assert report.figures["brier_score"].value == pytest.approx(((scores - truth) ** 2).mean())
+
+
+def test_a_blend_is_told(truth, scores):
+    decision = Decision.default("multilabel")
+    blended = build_report(truth, scores, decision, LABELS, blend=Blend(encoder=0.25, baseline=1.5))
+    assert "a blend of two models' logits: 0.250 x the encoder's + 1.500 x TF-IDF's" in blended.to_text()
+    assert blended.to_dict()["blend"] == {"encoder": 0.25, "baseline": 1.5}
+    assert "blend" not in build_report(truth, scores, decision, LABELS).to_text()
 
 
 def test_rows_for_a_person_are_counted_and_the_rest_judged_alone(truth, scores):

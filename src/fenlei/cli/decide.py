@@ -189,10 +189,7 @@ def describe(classifier: "Classifier") -> str:
         f"the Brier score from {before['brier_score']:.4f} to {after['brier_score']:.4f}",
     ]
     if fitted.blend.baseline:
-        lines.append(
-            f"blend        {fitted.blend.encoder:.3f} x the classifier's logits "
-            f"+ {fitted.blend.baseline:.3f} x those of TF-IDF + linear"
-        )
+        lines.append(f"blend        {fitted.blend} logits")
     if decision.task == "multiclass":
         lines.append(f"labels       the highest score; slope {decision.calibration.slopes[0]:.4f}")
     else:

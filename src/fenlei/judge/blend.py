@@ -42,6 +42,9 @@ class Blend:
         if not (0 <= self.encoder < np.inf and 0 <= self.baseline < np.inf and self.encoder + self.baseline > 0):
             raise SettingsError(f"a blend of {self.encoder} and {self.baseline} cannot be: both 0 or more, one above 0")
 
+    def __str__(self) -> str:
+        return f"{self.encoder:.3f} x the encoder's + {self.baseline:.3f} x TF-IDF's"
+
     def apply(self, logits: NDArray[Any], baseline_logits: NDArray[Any] | None) -> NDArray[Any]:
         """(B, C) and (B, C) -> (B, C); without a share of the baseline its logits need not be there."""
         if not self.baseline:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import DataError
+from fenlei.judge.blend import NO_BLEND, Blend
 from fenlei.judge.bootstrap import (
     percentile_interval,
     resampled_average_precision,
@@ -48,6 +49,7 @@ def build_report(
     labels: Sequence[str],
     *,
     uncalibrated: NDArray[np.float64] | None = None,
+    blend: Blend = NO_BLEND,
     baseline: Baseline | None = None,
     groups: Sequence[str] | None = None,
     seen: Mapping[str, NDArray[np.bool_]] | None = None,
@@ -60,7 +62,8 @@ def build_report(
         scores: in [0, 1].
         decision: the rule that makes labels of the scores.
         labels: the C names in their order.
-        uncalibrated: (B, C) scores as they were before calibration.
+        uncalibrated: (B, C) scores of the encoder alone before calibration.
+        blend: what the scores are made of, for people.
         baseline: another system on the same rows.
         groups: (B,) rows of one group are resampled together.
         seen: for parts of what made the classifier (`train`, `dev`, `decision`), (B,) whether a row was in it;
@@ -108,6 +111,7 @@ def build_report(
         averages=_average_lines(own.counts, decision.task),
         figures=own.figures(),
         before_calibration={name: float(value) for name, value in before.items()},
+        blend=blend if blend.baseline else None,
         oracle=_oracle(truth, scores, decision),
         subsets=tuple(judged_alone(name, rows) for name, rows in parts.items() if rows.any() and not rows.all()),
         comparison=comparison,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fenlei.judge.blend import Blend
 from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES, Interval
 from fenlei.plain_table import aligned
 from fenlei.text.labels import Task
@@ -118,6 +119,7 @@ class Report:
         figures: by name, e.g. `micro_f1`; `MAIN_FIGURE` names the first one to look at.
         before_calibration: calibration error and Brier score of the raw scores; empty: not known.
         oracle: multi-label: micro-F1 with thresholds fitted on these very rows, which nobody can have in advance.
+        blend: the scores' share of encoder and baseline; None: they are the encoder's alone.
         subsets: rows that deserve a look of their own: those not seen before, those not left to a person.
         comparison: the baseline, if there is one.
     """
@@ -135,6 +137,7 @@ class Report:
     figures: dict[str, Figure]
     before_calibration: dict[str, float]
     oracle: float | None
+    blend: Blend | None
     subsets: tuple[Subset, ...]
     comparison: Comparison | None
 
@@ -170,7 +173,9 @@ class Report:
             )
         main = MAIN_FIGURE[self.task]
         for subset in self.subsets:
-            yield f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {subset.name}: {_shown(subset.figures[main])}"
+            yield f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {subset.name}: {shown(subset.figures[main])}"
+        if self.blend is not None:
+            yield f"the scores are a blend of two models' logits: {self.blend}"
         if self.before_calibration:
             error, brier = (self.before_calibration[name] for name in ("calibration_error", "brier_score"))
             yield f"before calibration the calibration error was {error:.4f} and the Brier score {brier:.4f}"
@@ -213,11 +218,11 @@ class Report:
 
     def _figure_rows(self) -> list[list[str]]:
         if self.comparison is None:
-            return [[FIGURE_NAMES[name], _shown(figure)] for name, figure in self.figures.items()]
+            return [[FIGURE_NAMES[name], shown(figure)] for name, figure in self.figures.items()]
         rows = [["", "classifier", self.comparison.name, "difference"]]
         for name, figure in self.figures.items():
             other, difference = self.comparison.figures[name], self.comparison.differences[name]
-            rows.append([FIGURE_NAMES[name], _shown(figure), _shown(other), _shown(difference, sign="+")])
+            rows.append([FIGURE_NAMES[name], shown(figure), shown(other), shown(difference, sign="+")])
         return rows
 
     def to_dict(self) -> dict[str, Any]:
@@ -263,7 +268,8 @@ def _rates(line: LabelLine | AverageLine) -> list[str]:
     return [f"{value:.4f}" for value in (line.precision, line.recall, line.f1)]
 
 
-def _shown(figure: Figure, sign: str = "") -> str:
+def shown(figure: Figure, sign: str = "") -> str:
+    """`0.9000 [0.8500, 0.9400]`; with `+` as sign always signed."""
     numbers = (figure.value, figure.interval.low, figure.interval.high)
     value, low, high = (f"{number:{sign}.4f}" for number in numbers)
     return f"{value} [{low}, {high}]"

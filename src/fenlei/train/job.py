@@ -147,12 +147,8 @@ def train(
         truth, source_of_rows = labels.encode(train_rows, task), f"{settings.folds} folds of train"
         held_out = held_out.with_more(**fold_scores, truth=truth, source=source_of_rows)
     decision = FittedDecision.fit(held_out, task, DecisionPlan())
-    blend = decision.blend
-    if blend.baseline:
-        journal.say(
-            f"blend      {blend.encoder:.3f} x the encoder's logits + {blend.baseline:.3f} x those of TF-IDF + linear: "
-            "better on held-out rows than the encoder alone"
-        )
+    if decision.blend.baseline:
+        journal.say(f"blend      {decision.blend} logits: better on held-out rows than the encoder alone")
     facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
     journal.record("end", **facts)
     trainer.checkpoints(start, checkpoint_folder).clear()

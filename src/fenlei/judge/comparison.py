@@ -1,0 +1,192 @@
+"""Two classifiers on the same rows: which is better, on which labels, and where they disagree.
+
+Shapes: B rows, C labels, R resamples.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fenlei.errors import DataError
+from fenlei.judge.bootstrap import percentile_interval, resampled_counts
+from fenlei.judge.evaluation import counted_figures
+from fenlei.judge.metrics import Bits, Counts
+from fenlei.judge.report import FIGURE_NAMES, Figure, shown
+from fenlei.plain_table import aligned
+from fenlei.text.labels import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelDifference:
+    """One label under two classifiers.
+
+    Attributes:
+        label: its name.
+        support: rows that have it.
+        first, second: F1 of each.
+        difference: second minus first, with its paired interval.
+    """
+
+    label: str
+    support: int
+    first: float
+    second: float
+    difference: Figure
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether 0 lies outside the interval."""
+        return self.difference.interval.low > 0 or self.difference.interval.high < 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierComparison:
+    """What a comparison found; differences are second minus first, paired.
+
+    Attributes:
+        task: of both.
+        rows: B.
+        seed: of the bootstrap.
+        first, second: figures of each by name.
+        differences: by name.
+        labels: in label order.
+        only_first_right, only_second_right: rows whose label set one of them got exactly right.
+        changed: (rows answered otherwise) their places.
+    """
+
+    task: Task
+    rows: int
+    seed: int
+    first: dict[str, float]
+    second: dict[str, float]
+    differences: dict[str, Figure]
+    labels: tuple[LabelDifference, ...]
+    only_first_right: int
+    only_second_right: int
+    changed: tuple[int, ...]
+
+    def to_text(self, first: str, second: str) -> str:
+        """The tables as they stand in a terminal, under the names of the two."""
+        figures = [["", first, second, "difference"]]
+        for name, difference in self.differences.items():
+            figures.append(
+                [FIGURE_NAMES[name], f"{self.first[name]:.4f}", f"{self.second[name]:.4f}", shown(difference, "+")]
+            )
+        lines = [["F1", "support", first, second, "difference", ""]]
+        for line in sorted(self.labels, key=lambda line: line.difference.value):
+            mark = ("better" if line.difference.value > 0 else "worse") if line.beyond_chance else ""
+            numbers = [f"{line.support:,}", f"{line.first:.4f}", f"{line.second:.4f}", shown(line.difference, "+")]
+            lines.append([line.label, *numbers, mark])
+        marked = sum(line.beyond_chance for line in self.labels)
+        notes = [
+            f"{self.rows:,} rows; 95% intervals of the paired difference: percentile bootstrap, seed {self.seed}",
+            f"{len(self.changed):,} rows are answered otherwise; exactly right only in {first}: "
+            f"{self.only_first_right:,}, only in {second}: {self.only_second_right:,}",
+            f"{marked} of {len(self.labels)} labels differ beyond chance; were both alike, about "
+            f"{0.05 * len(self.labels):.0f} would look so",
+        ]
+        return "\n".join([*aligned(figures), "", *aligned(lines), "", *notes, ""])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        plain = asdict(self)
+        for line, own in zip(plain["labels"], self.labels, strict=True):
+            line["beyond_chance"] = own.beyond_chance
+        return plain
+
+
+def compare_classifiers(
+    truth: NDArray[Any],
+    first: Bits,
+    second: Bits,
+    labels: Sequence[str],
+    task: Task,
+    *,
+    groups: Sequence[str] | None = None,
+    seed: int = 0,
+) -> ClassifierComparison:
+    """Compare two (B, C) tables of given labels against (B, C) truth.
+
+    Args:
+        truth: 0 or 1.
+        first, second: 0 or 1, of the same rows.
+        labels: the C names.
+        task: of both.
+        groups: (B,) rows of one group are resampled together.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: there are no rows.
+        ValueError: the shapes differ.
+    """
+    if not len(truth):
+        raise DataError("there are no rows to compare on", hint="give a file that has labelled rows")
+    drawn_together = None if groups is None else np.asarray(groups)
+    counts, figures, resampled = [], [], []
+    for given in (first, second):
+        one = Counts.of(truth, given)
+        counts.append(one)
+        figures.append({name: float(value) for name, value in counted_figures(one, task).items()})
+
+        def measures(resample: Counts, one: Counts = one) -> dict[str, Any]:
+            kept = resample.per_label().where(resample.support > 0, one.per_label())
+            return {**counted_figures(resample, task, drawn_from=one), "each_f1": kept.f1}
+
+        resampled.append(resampled_counts(truth, given, measures, seed=seed, groups=drawn_together))
+    apart = {name: resampled[1][name] - resampled[0][name] for name in resampled[0]}
+    exact = [(given == (truth != 0)).all(axis=1) for given in (first, second)]
+    each = [one.per_label().f1 for one in counts]
+    return ClassifierComparison(
+        task=task,
+        rows=len(truth),
+        seed=seed,
+        first=figures[0],
+        second=figures[1],
+        differences={
+            name: Figure(figures[1][name] - figures[0][name], percentile_interval(apart[name])) for name in figures[0]
+        },
+        labels=tuple(
+            LabelDifference(
+                label=label,
+                support=int(counts[0].support[i]),
+                first=float(each[0][i]),
+                second=float(each[1][i]),
+                difference=Figure(float(each[1][i] - each[0][i]), percentile_interval(apart["each_f1"][:, i])),
+            )
+            for i, label in enumerate(labels)
+        ),
+        only_first_right=int((exact[0] & ~exact[1]).sum()),
+        only_second_right=int((exact[1] & ~exact[0]).sum()),
+        changed=tuple(np.flatnonzero((first != second).any(axis=1)).tolist()),
+    )
+
+
+def changed_csv(
+    comparison: ClassifierComparison,
+    ids: Sequence[str],
+    texts: Sequence[str],
+    tables: Sequence[NDArray[Any]],
+    labels: Sequence[str],
+) -> str:
+    """The rows answered otherwise: id, text, true labels, those of each, and which was exactly right.
+
+    Args:
+        comparison: says which rows.
+        ids: B names.
+        texts: B texts.
+        tables: truth, first, second, (B, C) each.
+        labels: the C names.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["id", "text", "labels", "first", "second", "right"])
+    for row in comparison.changed:
+        true, first, second = ("|".join(labels[i] for i in np.flatnonzero(table[row]).tolist()) for table in tables)
+        right = "first" if first == true else "second" if second == true else ""
+        writer.writerow([ids[row], texts[row], true, first, second, right])
+    return out.getvalue()
