@@ -24,6 +24,7 @@ STAGES = [
     "model",
     "judge",
     "train",
+    "manifest",
     "bundle",
     "scoring",
     "prediction",

@@ -1,4 +1,4 @@
-"""The artifact: a folder that holds a trained classifier whole. Only this file knows its file names.
+"""The artifact: a folder that holds a trained classifier whole. Only this file knows what lies in it under which name.
 
 A bundle is a Hugging Face directory (config.json with label names and problem type, model.safetensors,
 tokenizer files) that transformers loads alone with the same logits, and beside it fenlei's own:
@@ -21,20 +21,19 @@ from typing import Any
 import numpy as np
 
 import fenlei
-from fenlei.atomic import atomic_file, atomic_folder, write_text
+from fenlei.atomic import atomic_file, atomic_folder
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer, save_tokenizer
 from fenlei.errors import BundleError, FenleiError
 from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
+from fenlei.manifest import FORMAT, MANIFEST, digest_of, digests_of, read_manifest, verify, write_manifest
 from fenlei.model.build import load_classifier, save_classifier
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
 from fenlei.text.labels import LabelSet, Task
 from fenlei.text.tokens import TextEncoder, TextSettings
 
-FORMAT = 1
-_MANIFEST = "fenlei.json"
 _SEEN = "seen"
 _HELD_OUT = "held-out"
 _BASELINE = "baseline"
@@ -79,14 +78,19 @@ class Bundle:
 
     def fingerprint(self) -> str:
         """One number for all that decides an answer."""
-        digest = hashlib.blake2b(digest_size=16)
-        for weight in self.classifier.state_dict().values():
-            digest.update(weight.numpy(force=True).tobytes())
+        digest = hashlib.blake2b(self._weights().encode(), digest_size=16)
         if self.decision.blend.baseline:
             digest.update(self.baseline.weights.tobytes())
         rule = [self.decision.decision.to_dict(), asdict(self.decision.blend)]
         rest = [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.labels.names, rule]
         digest.update(json.dumps(rest, ensure_ascii=False).encode())
+        return digest.hexdigest()
+
+    def _weights(self) -> str:
+        """One number for the weights of the classifier."""
+        digest = hashlib.blake2b(digest_size=16)
+        for weight in self.classifier.state_dict().values():
+            digest.update(weight.numpy(force=True).tobytes())
         return digest.hexdigest()
 
     def write(self, folder: Path, *, overwrite: bool = False) -> None:
@@ -106,12 +110,13 @@ class Bundle:
                 "fenlei": fenlei.__version__,
                 "task": self.task,
                 "labels": list(self.labels.names),
+                "weights": self._weights(),
                 **decided,
                 "text": asdict(self.text),
                 **self.record,
-                "files": _digests(temporary),
+                "files": digests_of(temporary),
             }
-            _write_manifest(temporary, manifest)
+            write_manifest(temporary, manifest)
 
     def write_decision(self, folder: Path) -> None:
         """Put this bundle's decisions into its folder and leave everything else there as it is.
@@ -119,15 +124,20 @@ class Bundle:
         A kill at any moment leaves the folder whole, with the old decision or the new one.
 
         Raises:
-            BundleError: `folder` is no bundle.
+            BundleError: `folder` is no bundle, or one of another classifier.
         """
-        manifest = _manifest(folder)
+        manifest = read_manifest(folder)
+        if manifest["weights"] != self._weights():
+            raise BundleError(
+                f"{folder} holds another classifier than this decision was fitted for",
+                hint="name the folder that the classifier was loaded from",
+            )
         replaced = _decision_files(manifest)
         manifest |= self._write_decision_files(folder)
         new = _decision_files(manifest)
         kept = {name: digest for name, digest in manifest["files"].items() if name not in replaced}
-        manifest["files"] = kept | {name: _digest(folder / name) for name in new}
-        _write_manifest(folder, manifest)
+        manifest["files"] = kept | {name: digest_of(folder / name) for name in new}
+        write_manifest(folder, manifest)
         for name in replaced - new:
             (folder / name).unlink()
 
@@ -149,8 +159,8 @@ class Bundle:
         Raises:
             BundleError: it is no bundle, of an unknown format version, or damaged; says which file.
         """
-        manifest = _manifest(folder)
-        _verify(folder, manifest["files"])
+        manifest = read_manifest(folder)
+        verify(folder, manifest["files"])
         from safetensors.numpy import load_file
 
         try:
@@ -168,7 +178,7 @@ class Bundle:
                 previous=previous and _read_decision(folder, previous, task),
             )
         except (KeyError, TypeError, ValueError, FenleiError) as error:
-            raise BundleError(f"{folder}: {_MANIFEST} does not describe this bundle: {error!r}") from error
+            raise BundleError(f"{folder}: {MANIFEST} does not describe this bundle: {error!r}") from error
 
 
 def report_folder(bundle: Path, name: str) -> Path:
@@ -184,7 +194,7 @@ def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
     """
     if not folder.exists():
         return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / _MANIFEST).exists()):
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists()):
         raise BundleError(f"{folder} exists and is not a bundle", hint="name another --out")
     if any(folder.iterdir()) and not overwrite:
         raise BundleError(f"{folder} already holds a bundle", hint="name another --out, or add --overwrite")
@@ -210,12 +220,18 @@ def _write_decision(folder: Path, fitted: FittedDecision) -> dict[str, Any]:
 def _read_decision(folder: Path, plain: dict[str, Any], task: Task) -> FittedDecision:
     from safetensors.numpy import load_file
 
+    held_out = HeldOut(**load_file(folder / plain["held_out"]), source=plain["fitted_on"])
+    decision = Decision.from_dict(plain["rule"])
+    # A decision of other labels would be found out only by the first answer.
+    decision.apply(decision.scores(held_out.logits[:1]))
+    if decision.task != task:
+        raise BundleError(f"a {decision.task} decision in a {task} bundle")
     return FittedDecision(
-        decision=Decision.from_dict(plain["rule"]),
+        decision=decision,
         blend=Blend(**plain["blend"]),
         baseline=Decision.from_dict(plain["baseline"]),
         plan=DecisionPlan.from_dict(plain["plan"], task),
-        held_out=HeldOut(**load_file(folder / plain["held_out"]), source=plain["fitted_on"]),
+        held_out=held_out,
     )
 
 
@@ -236,55 +252,6 @@ def _write_arrays(folder: Path, name: str, arrays: dict[str, "np.ndarray[Any, An
         with atomic_file(folder / file) as temporary:
             temporary.write_bytes(content)
     return file
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    write_text(folder / _MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
-    if not folder.exists():
-        raise BundleError(f"there is no bundle at {folder}", hint="`fenlei train` makes one with --out")
-    if not path.exists():
-        raise BundleError(f"{folder} is not a bundle: it has no {_MANIFEST}", hint="name the folder given as --out")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise BundleError(f"{path} is damaged: {error!r}", hint="copy or train the bundle again") from error
-    if found != FORMAT:
-        raise BundleError(
-            f"{folder} has bundle format {found!r}; this fenlei {fenlei.__version__} reads format {FORMAT}",
-            hint="use the fenlei version that wrote it, or train again",
-        )
-    return manifest
-
-
-def _digests(folder: Path) -> dict[str, dict[str, Any]]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
-
-
-def _digest(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _verify(folder: Path, files: dict[str, dict[str, Any]]) -> None:
-    for name, expected in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{folder} is damaged: {name} is missing", hint="copy the whole folder again")
-        if path.stat().st_size != expected["bytes"]:
-            raise BundleError(
-                f"{folder} is damaged: {name} has {path.stat().st_size:,} bytes instead of {expected['bytes']:,}",
-                hint="copy the whole folder again",
-            )
-        if _digest(path) != expected:
-            raise BundleError(
-                f"{folder} is damaged: the content of {name} has changed", hint="copy the whole folder again"
-            )
 
 
 def _to_bytes(prints: frozenset[str]) -> "np.ndarray[Any, np.dtype[np.uint8]]":

@@ -25,13 +25,18 @@ def refit(
     if examples is not None:
         trained_on = (seen or {}).get("train", frozenset())
         rows = [row for row in examples if text_fingerprint(row.text) not in trained_on]
+        left_out = len(examples) - len(rows)
         if not rows:
             raise DataError(
-                f"there is no row to fit on: {len(examples):,} were given, and all of them were in training",
+                f"there is no row to fit on: {len(examples):,} were given, and {left_out:,} were in training",
                 hint="give labelled rows that the classifier was not trained on",
             )
         truth = bundle.labels.encode(rows, bundle.task)
         texts = [row.text for row in rows]
+        if left_out:
+            source += f", less {left_out:,} rows of the training part"
+        if seen is None:
+            source += " (perhaps with rows of the training part: the bundle keeps no fingerprints)"
         held_out = HeldOut(scorer.logits(texts, advance=advance), scorer.baseline_logits(texts), truth, source)
         if seen is not None:
             seen = seen | {"decision": seen.get("decision", frozenset()) | fingerprints(rows)}

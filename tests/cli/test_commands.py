@@ -302,7 +302,7 @@ def test_decide_fits_on_given_rows_and_remembers_them(fenlei, copy, tmp_path):
     assert "fitted on    新.csv: 50 rows" in shown
     assert "thresholds   label, for micro-f1" in shown
     told = fenlei("evaluate", copy, rows, "--out", tmp_path / "r", *QUICK).out
-    assert "50 of these rows were in the rows its decision was fitted on" in told
+    assert "50 of these rows served to fit its decision" in told
     done = fenlei("decide", copy, tmp_path / "none.csv", *QUICK, expect=1)
     assert "none.csv" in done.err
 

@@ -86,6 +86,15 @@ def test_rows_that_are_all_right_do_not_call_for_endless_certainty():
         assert scores.max() < 0.999
 
 
+@pytest.mark.parametrize(("classes", "rows"), [(15, 150), (100, 200), (1000, 500)])
+def test_many_classes_in_few_rows_do_not_flatten_good_scores(classes, rows):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (rows, classes))
+    chance = Calibration().apply(logits, "multiclass")
+    truth = np.eye(classes, dtype=np.uint8)[[rng.choice(classes, p=row / row.sum()) for row in chance]]
+    assert fit_calibration(logits, truth, "multiclass", "temperature").slopes[0] == pytest.approx(1, abs=0.15)
+
+
 def test_degenerate_rows_have_a_finite_answer():
     for logits, truth in [
         (np.array([[1000.0, -1000.0]] * 3), np.array([[1, 0]] * 3)),  # beyond any sigmoid, all right

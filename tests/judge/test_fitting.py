@@ -42,6 +42,10 @@ def test_the_asked_share_of_rows_needs_a_person(rows):
     logits, truth = rows
     decision = DecisionPlan(person_share=0.1).fit(logits, truth, "multilabel")
     assert decision.needs_person(decision.scores(logits)).mean() == pytest.approx(0.1, abs=0.005)
+    tied = np.repeat(logits[:5], 20, axis=0), np.repeat(truth[:5], 20, axis=0)
+    for share in (0.05, 0.3, 1.0):
+        decision = DecisionPlan(person_share=share).fit(*tied, "multilabel")
+        assert decision.needs_person(decision.scores(tied[0])).mean() >= share
     with pytest.raises(SettingsError, match="--needs-person is 5; it is a share between 0 and 1"):
         DecisionPlan(person_share=5)
 

@@ -83,8 +83,11 @@ def test_without_rules_the_thresholds_decide():
 def test_rules_that_cannot_be_are_refused():
     with pytest.raises(SettingsError, match="at most 0 labels"):
         Rules(at_most=0)
-    with pytest.raises(SettingsError, match="at least two"):
-        Rules(exclusive=((1, 1),))
+    for group in ((1, 1), (1,), (0, 0, 1)):
+        with pytest.raises(SettingsError, match="at least two, and each stands once"):
+            Rules(exclusive=(group,))
+    with pytest.raises(SettingsError, match="its own ancestor"):
+        Rules(parents=((0, 1), (1, 0)))
     with pytest.raises(SettingsError, match="a label and its own parent cannot exclude each other"):
         Rules(parents=((1, 0), (2, 1)), exclusive=((2, 0),))
     labels = ["利好", "利空", "中性"]

@@ -156,11 +156,30 @@ def test_labels_without_true_rows_take_the_global_threshold():
     for goal in (*map(Goal.parse, F1_GOALS), Goal(measure="recall", floor=0.5)):
         together = fit_thresholds(scores, truth, goal, "global")
         for scope in ("label", "shrunk"):
-            assert fit_thresholds(scores, truth, goal, scope)[2] == pytest.approx(together, abs=1e-6) or (
-                goal.measure == "micro-f1"
-            )
+            assert fit_thresholds(scores, truth, goal, scope)[2] == pytest.approx(together, abs=1e-6)
     assert fit_thresholds(scores, np.zeros_like(truth), Goal.parse("macro-f1"), "label") == 0.5
     assert fit_thresholds(scores, truth, Goal.parse("micro-f1"), "fixed") == 0.5
+
+
+@pytest.mark.parametrize(("name", "place"), [("precision", 0), ("recall", 1)])
+def test_a_floor_survives_shrinking(name, place):
+    scores, truth = table(5, rows=200, labels=6, digits=4)
+    fitted = fit_thresholds(scores, truth, Goal(measure=name, floor=0.8), "shrunk")
+    own = fit_thresholds(scores, truth, Goal(measure=name, floor=0.8), "label")
+    assert fitted != own
+    each = Counts.of(truth, scores >= np.array(fitted)).per_label()
+    assert ((each.precision, each.recall)[place] >= 0.8).all()
+
+
+def test_what_labels_without_true_rows_are_wrongly_given_counts_for_micro_f1():
+    scores = np.array([[0.9, 0.95], [0.8, 0.95], [0.3, 0.99], [0.2, 0.1]])
+    truth = np.array([[1, 0], [1, 0], [1, 0], [0, 0]])
+    fitted = fit_thresholds(scores, truth, Goal.parse("micro-f1"), "label")
+    assert fitted[1] == fit_global_threshold(scores, truth)
+    best = max(
+        reached("micro-f1", scores, truth, (threshold, fitted[1])) for threshold in [*np.unique(scores[:, 0]), 1.1]
+    )
+    assert reached("micro-f1", scores, truth, fitted) == best
 
 
 def test_shrunk_thresholds_lie_between_their_own_and_the_global_one_by_support():
@@ -200,7 +219,9 @@ def test_shrunk_thresholds_hold_better_on_other_rows():
 def test_goals_read_and_write():
     for text in ("micro-f1", "macro-f1", "samples-f1", "precision=0.9", "recall=0.75"):
         assert str(Goal.parse(text)) == text
-    for text in ("f1", "precision", "recall=0", "precision=1.5", "recall=much", "micro-f1=0.5", "precision=nan"):
+    with pytest.raises(SettingsError, match="--for is 'recall=much': 'much' is no number"):
+        Goal.parse("recall=much")
+    for text in ("f1", "precision", "recall=0", "precision=1.5", "micro-f1=0.5", "precision=nan"):
         with pytest.raises(SettingsError, match=r"--for is .*; accepted are micro-f1, .*precision=P and recall=P"):
             Goal.parse(text)
     assert known_scope("shrunk") == "shrunk"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fenlei import BundleError, Classifier, DataError, DecisionPlan, Example, Goal, Rules, open_runtime
+from fenlei import BundleError, Classifier, DataError, DecisionPlan, Example, Goal, Rules, SettingsError, open_runtime
 from fenlei.bundle import Bundle
 
 LABELS = ["体育", "财经", "健康"]
@@ -122,10 +122,38 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(trained, tmp_path, monkeypat
 
 
 def test_rows_of_the_training_part_are_no_judges(trained):
-    with pytest.raises(DataError, match="there is no row to fit on: 120 were given, and all of them were in training"):
+    with pytest.raises(DataError, match="there is no row to fit on: 120 were given, and 120 were in training"):
         trained.refit_decision(examples=rows(120, 1))
     mixed = trained.refit_decision(examples=[*rows(120, 1), *rows(60, 2)])
     assert len(mixed.fitted_decision.held_out.truth) == 60
+    assert mixed.fitted_decision.held_out.source == "other rows, less 120 rows of the training part"
+    with pytest.raises(DataError, match="0 were given"):
+        trained.refit_decision(examples=[])
+
+
+def test_a_decision_goes_only_into_the_bundle_it_was_fitted_for(trained, tiny_encoder, tmp_path):
+    trained.save(tmp_path / "own")
+    Classifier.train(
+        rows(60, 3),
+        dev=rows(20, 2),
+        runtime=open_runtime(device="cpu", precision="float32", threads=1),
+        encoder=str(tiny_encoder),
+        max_tokens=40,
+        epochs=1,
+    ).save(tmp_path / "other")
+    before = (tmp_path / "other" / "fenlei.json").read_bytes()
+    with pytest.raises(BundleError, match="holds another classifier than this decision was fitted for"):
+        load(tmp_path / "own").refit_decision().save_decision(tmp_path / "other")
+    assert (tmp_path / "other" / "fenlei.json").read_bytes() == before
+
+
+def test_a_plan_that_cannot_be_is_refused_before_it_is_saved():
+    with pytest.raises(SettingsError, match="--thresholds is 'per-label'"):
+        DecisionPlan(scope="per-label")
+    with pytest.raises(SettingsError, match="--calibration is 'isotonic'"):
+        DecisionPlan(method="isotonic")
+    with pytest.raises(SettingsError, match=r"--for is 'micro-f1=0\.5'"):
+        Goal(measure="micro-f1", floor=0.5)
 
 
 def test_fingerprints_can_be_left_out(tiny_encoder, tmp_path):
@@ -144,16 +172,19 @@ def test_fingerprints_can_be_left_out(tiny_encoder, tmp_path):
     report = loaded.evaluate(rows(60, 1)).report
     assert report.seen is None
     assert any("is not known: its bundle keeps no fingerprints" in note for note in report.notes())
-    loaded.refit_decision(examples=rows(30, 4)).save_decision(tmp_path / "b")
+    refitted = loaded.refit_decision(examples=rows(30, 4))
+    assert "perhaps with rows of the training part" in refitted.fitted_decision.held_out.source
+    refitted.save_decision(tmp_path / "b")
     assert not list((tmp_path / "b").glob("seen*"))
     assert json.loads((tmp_path / "b" / "fenlei.json").read_text("utf-8"))["seen"] is None
 
 
-def test_a_bundle_whose_decision_was_damaged_is_refused(trained, tmp_path):
+@pytest.mark.parametrize("thresholds", [7, [0.5, 0.5]])
+def test_a_bundle_whose_decision_was_damaged_is_refused(trained, tmp_path, thresholds):
     folder = tmp_path / "b"
     trained.save(folder)
     manifest = json.loads((folder / "fenlei.json").read_text("utf-8"))
-    manifest["decision"]["rule"]["thresholds"] = 7
+    manifest["decision"]["rule"]["thresholds"] = thresholds
     (folder / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(BundleError, match="does not describe this bundle"):
         Bundle.read(folder)

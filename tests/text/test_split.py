@@ -3,7 +3,7 @@ import pytest
 
 from fenlei.errors import DataError
 from fenlei.text.example import Example, text_fingerprint
-from fenlei.text.split import split_examples
+from fenlei.text.split import fold_ratios, split_examples
 
 RATIOS = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
@@ -85,3 +85,9 @@ def test_too_few_texts_to_split():
     rows = [Example("1", "文", ("甲",)), Example("2", "文", ("甲",))]
     with pytest.raises(DataError, match="2 rows with 1 different texts cannot be split into 3 parts"):
         split_examples(rows, ratios=RATIOS, seed=0)
+
+
+def test_folds_stay_equal_where_labels_are_rare():
+    rows = [Example(str(number), f"第{number}条各不相同的文本", (f"类{number // 3}",)) for number in range(120)]
+    parts = split_examples(rows, "multiclass", ratios=fold_ratios(5), seed=0, near=False, first_has_all=False)
+    assert {len(part) for part in parts.values()} == {24}

@@ -114,3 +114,16 @@ def test_scores_of_another_run_are_not_taken(tiny_encoder, tmp_path, monkeypatch
 def test_one_fold_is_none():
     with pytest.raises(SettingsError, match="--folds is 1; it must be 2 or more"):
         TrainSettings(folds=1)
+
+
+def test_a_row_that_stands_there_twice_is_scored_twice(tiny_encoder):
+    twice = rows(60, 1)
+    twice += twice[:10]
+    held_out = Classifier.train(
+        twice,
+        dev=rows(30, 2),
+        settings=TrainSettings(encoder=str(tiny_encoder), max_tokens=40, epochs=1, folds=2),
+        runtime=open_runtime(device="cpu", precision="float32", threads=1),
+    ).fitted_decision.held_out
+    np.testing.assert_allclose(held_out.logits[30:40], held_out.logits[90:], atol=1e-6)
+    assert np.abs(held_out.logits).max(axis=1).min() > 0

@@ -137,8 +137,7 @@ def _changed_plan(
         )
     plan = classifier.fitted_decision.plan
     if goal is not None:
-        # How many thresholds pay depends on the goal.
-        plan = replace(plan, goal=Goal.parse(goal), scope=None)
+        plan = replace(plan, goal=Goal.parse(goal))
     if thresholds is not None:
         plan = replace(plan, scope=known_scope(thresholds))
     if calibration is not None:
@@ -158,6 +157,13 @@ def _changed_rules(
     from fenlei.judge.rules import Rules, exclusive_by_name, parents_by_name
 
     rules, labels = classifier.decision.rules, classifier.labels
+    if classifier.task == "multiclass" and any(
+        option is not None for option in (at_least_one, at_most, parents, exclusive)
+    ):
+        raise SettingsError(
+            "a multiclass decision gives exactly one label: --at-least-one, --at-most, --parents and --exclusive say "
+            "nothing to it"
+        )
     pairs = rules.parents if parents is None else parents_by_name(labels) if parents else ()
     if parents and not pairs:
         raise SettingsError(

@@ -69,7 +69,7 @@ def split(
         on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
     )
     rows = read_labelled(data, reading, console, task=settled)
-    parts = split_examples(rows, settled, ratios=shares, seed=seed, near=near)
+    parts = split_examples(rows, settled, ratios=shares, seed=seed, near=near, first_has_all=folds is None)
     for name, part in parts.items():
         write_examples(files[name], part)
         say(console, f"wrote      {files[name]}: {len(part):,} rows")

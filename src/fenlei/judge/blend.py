@@ -20,8 +20,10 @@ from fenlei.text.labels import Task
 _WEIGHTS = np.linspace(0, 1, 21)
 _RESAMPLES = 1_000
 
-# Held-out numbers that the weight is fitted on; one parameter needs no more.
+# Held-out numbers that the weight is fitted on; one parameter needs no more. Fewer rows than this tell nothing of
+# what is chance.
 _MOST_CELLS = 1 << 20
+_FEWEST_ROWS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ def fit_blend(logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArra
     """The blend with the least log loss on held-out rows, if it is better than the classifier alone beyond chance.
 
     Both logits are brought to one scale by their temperatures; of 21 weights the best is taken when the 95%
-    bootstrap interval of what a row gains by it lies above 0. One parameter, chosen so, has little to overfit with.
+    bootstrap interval of what a row gains by it lies above 0; never from fewer than 30 rows. One parameter, chosen
+    so, has little to overfit with.
 
     Args:
         logits: (B, C) of the classifier.
@@ -70,7 +73,9 @@ def fit_blend(logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArra
         truth: (B, C), 0 or 1.
         task: of the classifier.
     """
-    step = 1 + truth.size // _MOST_CELLS
+    if len(truth) < _FEWEST_ROWS:
+        return NO_BLEND
+    step = min(1 + truth.size // _MOST_CELLS, max(1, len(truth) // 1_000))
     own, other, right = logits[::step], baseline_logits[::step], truth[::step] != 0
     if not right.any():
         return NO_BLEND

@@ -25,6 +25,8 @@ METHODS: dict[Task, tuple[Method, ...]] = {"multilabel": get_args(Method), "mult
 # Beyond this a sigmoid is 0 or 1 to twenty digits; a logit of a thousand would only spoil the fit.
 LARGEST_LOGIT = 50.0
 
+_BELOW_ONE = float(np.nextafter(1.0, 0.0))
+
 # A slope below this would all but erase what the classifier says.
 _LEAST_SLOPE = 1e-2
 
@@ -63,7 +65,9 @@ class Calibration:
         """
         if len(self.slopes) not in (1, logits.shape[1]):
             raise ValueError(f"a calibration of {len(self.slopes)} labels for {logits.shape[1]}")
-        return scores_from_logits(logits * np.array(self.slopes) + np.array(self.intercepts), task)
+        scores = scores_from_logits(logits * np.array(self.slopes) + np.array(self.intercepts), task)
+        # Below 1, where a threshold of 1 means "to no row".
+        return np.minimum(scores, _BELOW_ONE)
 
 
 NO_CALIBRATION = Calibration()
@@ -161,10 +165,10 @@ def _line_loss(logits: Floats, targets: Floats, line: Floats, center: Floats, pr
 def _softmax_slope(logits: Floats, right: NDArray[np.bool_]) -> float:
     """The slope (1 / temperature) with the highest likelihood of the true classes; the loss is convex in it.
 
-    One imagined row a class on top keeps it finite where all rows are right.
+    Platt's target for what is true, the rest shared by the other classes, keeps it finite where all rows are right.
     """
     rows, classes = right.shape
-    targets = (rows * right + 1) / (rows + classes)
+    targets = np.where(right, (rows + 1) / (rows + 2), 1 / (rows + 2) / max(classes - 1, 1))
     low, high = _LEAST_SLOPE, 1 / _LEAST_SLOPE
     for _ in range(_STEPS):
         middle = float(np.sqrt(low * high))

@@ -119,12 +119,12 @@ def build_report(
 
 
 def _oracle(truth: NDArray[Any], scores: NDArray[np.float64], decision: Decision) -> float | None:
-    """Micro-F1 with thresholds fitted for it on these very rows, as many as the decision has."""
+    """Micro-F1 with thresholds fitted for it on these very rows, as many as the decision has; not below its own."""
     if decision.task == "multiclass":
         return None
     scope: Scope = "label" if isinstance(decision.thresholds, tuple) else "global"
     best = replace(decision, thresholds=fit_thresholds(scores, truth, MICRO_F1, scope))
-    return float(Counts.of(truth, best.apply(scores)).micro().f1)
+    return max(float(Counts.of(truth, one.apply(scores)).micro().f1) for one in (best, decision))
 
 
 @dataclass(frozen=True, eq=False)

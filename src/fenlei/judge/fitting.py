@@ -3,6 +3,7 @@
 Shapes: B texts, C labels.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,7 @@ class DecisionPlan:
         blend: whether the baseline may have a share in the scores, where that is better beyond chance.
 
     Raises:
-        SettingsError: `person_share` lies outside [0, 1].
+        SettingsError: `person_share` lies outside [0, 1], or scope or method are none of the known ones.
     """
 
     goal: Goal = MICRO_F1
@@ -46,6 +47,10 @@ class DecisionPlan:
     def __post_init__(self) -> None:
         if not 0 <= self.person_share <= 1:
             raise SettingsError(f"--needs-person is {self.person_share}; it is a share between 0 and 1")
+        if self.scope is not None:
+            known_scope(self.scope)
+        if self.method is not None:
+            known_method(self.method, "multilabel")  # which has them all; the task comes with the rows
 
     @property
     def settled_scope(self) -> Scope:
@@ -53,8 +58,12 @@ class DecisionPlan:
         return self.scope or ("shrunk" if self.goal.measure == "macro-f1" else "global")
 
     def settled_method(self, task: Task) -> Method:
-        """The calibration that is fitted."""
-        return self.method or DEFAULT_METHOD[task]
+        """The calibration that is fitted.
+
+        Raises:
+            SettingsError: the task has not the named one.
+        """
+        return known_method(self.method, task) if self.method else DEFAULT_METHOD[task]
 
     def fit(self, logits: NDArray[Any], truth: NDArray[Any], task: Task, rules: Rules = NO_RULES) -> Decision:
         """Fit calibration, thresholds and the border of certainty on rows that the classifier was not trained on.
@@ -75,8 +84,10 @@ class DecisionPlan:
         if task == "multilabel":
             decision = replace(decision, thresholds=fit_thresholds(scores, truth, self.goal, self.settled_scope))
         if self.person_share:
-            border = np.quantile(decision.certainty(scores), self.person_share)
-            decision = replace(decision, person_below=float(border))
+            certainties = np.sort(decision.certainty(scores))
+            least = math.ceil(self.person_share * len(certainties))
+            # Just above the last of them, so that it falls below the border, and with it those that tie.
+            decision = replace(decision, person_below=min(1.0, float(np.nextafter(certainties[least - 1], 2.0))))
         return decision
 
     def to_dict(self) -> dict[str, Any]:

@@ -161,11 +161,10 @@ class Report:
             yield "whether these rows helped to make the classifier is not known: its bundle keeps no fingerprints"
         for part, rows in (self.seen or {}).items():
             if rows:
-                what = "rows its decision was fitted on" if part == "decision" else f"{part} part"
-                yield (
-                    f"{rows:,} of these rows were in the {what} when the classifier was made: "
-                    "on them it is judged too kindly"
-                )
+                how = f"were in the {part} part when the classifier was made"
+                if part == "decision":
+                    how = "served to fit its decision, this one or an earlier one"
+                yield f"{rows:,} of these rows {how}: on them it is judged too kindly"
         if self.rows_for_a_person:
             yield (
                 f"{self.rows_for_a_person:,} rows ({self.rows_for_a_person / self.rows:.1%}) are so uncertain that a "

@@ -33,7 +33,8 @@ class Rules:
             the children of the others go with them.
 
     Raises:
-        SettingsError: `at_most` below 1, a group of fewer than two, or of a label and its own parent.
+        SettingsError: `at_most` below 1, a group of fewer than two, or of a label and its own parent; a label that
+            is its own ancestor.
     """
 
     at_least_one: bool = False
@@ -44,9 +45,11 @@ class Rules:
     def __post_init__(self) -> None:
         if self.at_most is not None and self.at_most < 1:
             raise SettingsError(f"at most {self.at_most} labels leaves none to give; 1 is the least")
+        if any(label in self._ancestors(label) for label, _ in self.parents):
+            raise SettingsError("a label cannot be its own ancestor")
         for group in self.exclusive:
-            if len(set(group)) < 2:
-                raise SettingsError("labels that exclude each other are at least two")
+            if len(group) < 2 or len(set(group)) < len(group):
+                raise SettingsError("labels that exclude each other are at least two, and each stands once")
             if any(label in self._ancestors(other) for label in group for other in group):
                 raise SettingsError(
                     "a label and its own parent cannot exclude each other: the child implies the parent"
@@ -122,7 +125,7 @@ class Rules:
         """From the label's parent to the root."""
         parent_of = dict(self.parents)
         found: list[int] = []
-        while label in parent_of:
+        while label in parent_of and parent_of[label] not in found:
             label = parent_of[label]
             found.append(label)
         return found

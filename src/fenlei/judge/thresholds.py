@@ -34,10 +34,25 @@ class Goal:
     Attributes:
         measure: an F1 to maximise, or what must not fall below `floor` while the other one is maximised.
         floor: for `precision` and `recall`, in (0, 1].
+
+    Raises:
+        SettingsError: there is no such measure, or it has no floor, or needs one.
     """
 
     measure: Measure
     floor: float | None = None
+
+    def __post_init__(self) -> None:
+        floored = self.measure in ("precision", "recall")
+        if (
+            self.measure not in get_args(Measure)
+            or (self.floor is not None) != floored
+            or (self.floor is not None and not 0 < self.floor <= 1)
+        ):
+            raise SettingsError(
+                f"--for is {str(self)!r}; accepted are micro-f1, macro-f1, samples-f1, precision=P and recall=P, "
+                "with P in (0, 1]"
+            )
 
     @classmethod
     def parse(cls, text: str) -> "Goal":
@@ -48,20 +63,9 @@ class Goal:
         """
         name, _, number = text.partition("=")
         try:
-            floor = float(number) if number else None
+            return cls(measure=cast(Measure, name), floor=float(number) if number else None)
         except ValueError:
-            floor = -1.0
-        floored = name in ("precision", "recall")
-        if (
-            name not in get_args(Measure)
-            or (floor is not None) != floored
-            or (floored and not 0 < cast(float, floor) <= 1)
-        ):
-            raise SettingsError(
-                f"--for is {text!r}; accepted are micro-f1, macro-f1, samples-f1, precision=P and recall=P, "
-                "with P in (0, 1]"
-            )
-        return cls(measure=cast(Measure, name), floor=floor)
+            raise SettingsError(f"--for is {text!r}: {number!r} is no number") from None
 
     def __str__(self) -> str:
         return self.measure if self.floor is None else f"{self.measure}={self.floor:g}"
@@ -107,7 +111,10 @@ def fit_thresholds(
     own = _fit_each(scores, right, goal, together)
     if scope == "shrunk":
         support = right.sum(axis=0)
-        own = _sigmoid(_logit(together) + support / (support + SHRINKAGE) * (_logit(own) - _logit(together)))
+        shrunk = _sigmoid(_logit(together) + support / (support + SHRINKAGE) * (_logit(own) - _logit(together)))
+        # A floor that a label's own threshold keeps must not be lost on the way to the global one.
+        keep = {"precision": np.maximum, "recall": np.minimum}.get(goal.measure)
+        own = keep(own, shrunk) if keep else shrunk
     return tuple(own.tolist())
 
 
@@ -135,7 +142,9 @@ def _fit_each(scores: Floats, right: NDArray[np.bool_], goal: Goal, together: fl
     """(C,) thresholds, each label's own; a label without true rows takes the global one."""
     columns = [_Column.of(scores[:, label], right[:, label]) for label in range(scores.shape[1])]
     if goal.measure == "micro-f1":
-        return _fit_each_for_micro(columns, together)
+        # Labels without true rows keep the global threshold, and what it wrongly gives of them counts.
+        given = sum(int((scores[:, i] >= together).sum()) for i, column in enumerate(columns) if not column.support)
+        return _fit_each_for_micro(columns, together, given)
     if goal.measure == "samples-f1":
         return _fit_each_for_samples(scores, right, columns, together)
     per_label = MICRO_F1 if goal.measure == "macro-f1" else goal
@@ -176,7 +185,7 @@ class _Column:
         return _best_threshold(self.values, self.below, quality, anchor) if self.support else anchor
 
 
-def _fit_each_for_micro(columns: list[_Column], together: float) -> Floats:
+def _fit_each_for_micro(columns: list[_Column], together: float, given_elsewhere: int) -> Floats:
     """The jointly best thresholds: the ratio 2 TP / (given + support) is raised by Dinkelbach's method.
 
     For a trial value v of the ratio the sum 2 TP - v given falls apart into labels; the best thresholds of
@@ -189,14 +198,14 @@ def _fit_each_for_micro(columns: list[_Column], together: float) -> Floats:
             [
                 # Giving the label to no row adds 0.
                 column.threshold(2 * column.tp - reached * column.given, together)
-                if (2 * column.tp - reached * column.given).max(initial=0.0) > 0
+                if not column.support or (2 * column.tp - reached * column.given).max() > 0
                 else _above(column.values.max(initial=together))
                 for column in columns
             ]
         )
         chosen = [int((column.values >= t).sum()) for column, t in zip(columns, thresholds, strict=True)]
         tp = sum(int(column.tp[n - 1]) for column, n in zip(columns, chosen, strict=True) if n)
-        ratio_now = 2 * tp / (sum(chosen) + support)
+        ratio_now = 2 * tp / (sum(chosen) + given_elsewhere + support)
         if ratio_now <= reached:
             break
         reached = ratio_now

@@ -18,18 +18,20 @@ def split_examples(
     ratios: Mapping[str, float],
     seed: int,
     near: bool | None = None,
+    first_has_all: bool = True,
 ) -> dict[str, tuple[Example, ...]]:
     """Cut `examples` into parts whose label shares are alike.
 
     Examples that share a group, or whose texts are duplicates or near duplicates, go to the same part.
     Multi-label: iterative stratification (Sechidis et al. 2011) with one row a group.
-    Multi-class: class by class, by largest remainder. Every label has a row in the first part.
+    Multi-class: class by class, by largest remainder.
 
     Args:
         examples: labelled rows.
         task: None: settled from the examples.
         ratios: part name -> share; the shares sum to 1, the first part is the training one.
         seed: the same seed gives the same parts, whatever else happens.
+        first_has_all: whether every label must have a row in the first part, to be learned there.
         near: whether to look for near duplicates; None: among up to 200,000 rows.
 
     Returns:
@@ -50,9 +52,10 @@ def split_examples(
         part_of_group = _by_class(truth.argmax(axis=1), shares, seed)
     else:
         part_of_group = _iteratively(truth, shares, seed)
-    for label in np.flatnonzero(~truth[part_of_group == 0].any(axis=0)):
-        # A label that no training row has could not be learned, nor named in the other parts.
-        part_of_group[np.flatnonzero(truth[:, label])[0]] = 0
+    if first_has_all:
+        for label in np.flatnonzero(~truth[part_of_group == 0].any(axis=0)):
+            # A label that no training row has could not be learned, nor named in the other parts.
+            part_of_group[np.flatnonzero(truth[:, label])[0]] = 0
     part_of_row = part_of_group[groups]
     return {
         name: tuple(example for example, part in zip(examples, part_of_row, strict=True) if part == number)

@@ -38,9 +38,12 @@ class Folds:
     def __init__(self, trainer: Trainer, rows: Sequence[Example], count: int, folder: Path | None) -> None:
         self._trainer, self._rows, self._folder = trainer, rows, folder
         seed = trainer.settings.seed
-        parts = split_examples(rows, trainer.task, ratios=fold_ratios(count), seed=seed)
-        place = {id(row): number for number, row in enumerate(rows)}
-        self._places = {name: [place[id(row)] for row in part] for name, part in parts.items()}
+        parts = split_examples(rows, trainer.task, ratios=fold_ratios(count), seed=seed, first_has_all=False)
+        # One row may stand there twice; its copies are in one fold.
+        places: dict[int, list[int]] = {}
+        for place, row in enumerate(rows):
+            places.setdefault(id(row), []).append(place)
+        self._places = {name: [places[id(row)].pop() for row in part] for name, part in parts.items()}
 
     def scores(self) -> Scores:
         """The scores of all rows in their order.
