@@ -34,13 +34,12 @@ def compare(
     from rich.console import Console
 
     from fenlei.atomic import write_text
-    from fenlei.cli.reading import read_labelled, say
+    from fenlei.cli.reading import options_like_training, read_labelled, say
     from fenlei.errors import SettingsError
     from fenlei.evaluate import groups_of
     from fenlei.judge.comparison import changed_csv, compare_classifiers
     from fenlei.predict import Classifier
     from fenlei.text.labels import LabelSet
-    from fenlei.text.read import ReadOptions
     from fenlei.train.journal import Journal
 
     console = Console(stderr=True)
@@ -55,15 +54,16 @@ def compare(
             + (f"{len(apart)} labels are not in both, e.g. {apart[0]!r}" if apart else "the same labels"),
             hint="compare classifiers of the same task and labels",
         )
-    reading = ReadOptions(
+    reading = options_like_training(
+        classifiers[0],
+        text_column=text_column,
+        pair=pair,
         encoding=encoding,
-        text_column=text_column or classifiers[0].text_columns,
-        pair=pair or classifiers[0].takes_pairs,
         label_column=label_column,
         id_column=id_column,
         group_column=group_column,
         label_separator=label_separator,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+        on_bad_row=on_bad_row,
     )
     rows = read_labelled(data, reading, console, task=task)
     texts = [row.text for row in rows]

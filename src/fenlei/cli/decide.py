@@ -77,9 +77,8 @@ def decide(
     """
     from rich.console import Console
 
-    from fenlei.cli.reading import read_labelled, say
+    from fenlei.cli.reading import options_like_training, read_labelled, say
     from fenlei.predict import Classifier
-    from fenlei.text.read import ReadOptions
     from fenlei.train.journal import Journal
 
     named = (goal, thresholds, calibration, needs_person, blend, at_least_one, at_most, parents, exclusive)
@@ -93,13 +92,14 @@ def decide(
     elif changes:
         rows = None
         if data:
-            reading = ReadOptions(
+            reading = options_like_training(
+                classifier,
+                text_column=text_column,
+                pair=pair,
                 encoding=encoding,
-                text_column=text_column or classifier.text_columns,
-                pair=pair or classifier.takes_pairs,
                 label_column=label_column,
                 label_separator=label_separator,
-                on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+                on_bad_row=on_bad_row,
             )
             rows = read_labelled(data, reading, console, task=classifier.task)
         plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person, blend)

@@ -41,21 +41,21 @@ def evaluate(
     from rich.console import Console
 
     from fenlei.bundle import report_folder
-    from fenlei.cli.reading import read_labelled
+    from fenlei.cli.reading import options_like_training, read_labelled
     from fenlei.predict import Classifier
-    from fenlei.text.read import ReadOptions
 
     console = Console(stderr=True)
     classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
-    reading = ReadOptions(
+    reading = options_like_training(
+        classifier,
+        text_column=text_column,
+        pair=pair,
         encoding=encoding,
-        text_column=text_column or classifier.text_columns,
-        pair=pair or classifier.takes_pairs,
         label_column=label_column,
         id_column=id_column,
         group_column=group_column,
         label_separator=label_separator,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+        on_bad_row=on_bad_row,
     )
     rows = read_labelled(data, reading, console, task=classifier.task)
     evaluate_and_write(classifier, rows, out or report_folder(bundle, data[0].stem), console, as_json=as_json)

@@ -35,20 +35,20 @@ def predict(
     """
     from rich.console import Console
 
-    from fenlei.cli.reading import say, say_skipped
+    from fenlei.cli.reading import options_like_training, say, say_skipped
     from fenlei.predict import Classifier
     from fenlei.predict_file import predict_file, predict_to_stream
     from fenlei.results import settle_format
-    from fenlei.text.read import ReadOptions
     from fenlei.text.unlabelled import TextSource
     from fenlei.train.journal import Journal
 
     classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
-    reading = ReadOptions(
+    reading = options_like_training(
+        classifier,
+        text_column=text_column,
+        pair=pair,
         encoding=encoding,
-        text_column=text_column or classifier.text_columns,
-        pair=pair or classifier.takes_pairs,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
+        on_bad_row=on_bad_row,
     )
     texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), reading)
     result_format = settle_format(out_format, out, texts.format)

@@ -1,15 +1,27 @@
-"""What `train` and `evaluate` share: read labelled files and tell people what was found in them."""
+"""What the commands share: read labelled files and tell people what was found in them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fenlei.predict import Classifier
     from fenlei.text.example import Example
     from fenlei.text.labels import Task
     from fenlei.text.read import BadRow, ReadOptions, Table
+
+
+def options_like_training(
+    classifier: "Classifier", *, text_column: Sequence[str] | None, pair: bool, **options: Any
+) -> "ReadOptions":
+    """Reading options for a file that the classifier is to judge: text columns as in training unless named."""
+    from fenlei.text.read import ReadOptions
+
+    return ReadOptions(
+        text_column=text_column or classifier.text_columns, pair=pair or classifier.takes_pairs, **options
+    )
 
 
 def read_labelled(
