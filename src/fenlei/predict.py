@@ -105,7 +105,9 @@ class Classifier:
         Raises:
             BundleError: it is no bundle, of an unknown format, or damaged.
         """
-        return cls(Bundle.read(Path(folder)), open_runtime(device=device, precision=precision, threads=threads))
+        # The runtime first: it settles what the first computation, the proof of packing, reads.
+        runtime = open_runtime(device=device, precision=precision, threads=threads)
+        return cls(Bundle.read(Path(folder)), runtime)
 
     @classmethod
     def train(

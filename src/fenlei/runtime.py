@@ -69,6 +69,9 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
         raise SettingsError(
             f"--device is {device!r}; this machine offers cpu{' and cuda' if torch.cuda.is_available() else ''}"
         )
+    # Packed batches have a shape of their own each: oneDNN's 1,024 compiled products would fill 300 MiB and hardly
+    # serve again (benchmarks/predict_file.md). Read at the first product; a user's own value stays.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     threads = threads or _available_cores()
     torch.set_num_threads(threads)
     chosen: Precision = "bfloat16" if (precision or _native_precision(device)) == "bfloat16" else "float32"
