@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 def options_like_training(
     classifier: "Classifier", *, text_column: Sequence[str] | None, pair: bool, **options: Any
 ) -> "ReadOptions":
-    """Reading options for a file that the classifier is to judge: text columns as in training unless named."""
+    """Reading options for a file that the classifier is to judge: text columns as in training unless named.
+
+    One named column is no pair, also where the bundle takes them: in the parts that `train` wrote both texts of a
+    pair stand in `text`.
+    """
     from fenlei.text.read import ReadOptions
 
-    return ReadOptions(
-        text_column=text_column or classifier.text_columns, pair=pair or classifier.takes_pairs, **options
-    )
+    columns = text_column or classifier.text_columns
+    return ReadOptions(text_column=columns, pair=pair or (classifier.takes_pairs and len(columns) > 1), **options)
 
 
 def read_labelled(
