@@ -15,7 +15,7 @@ from fenlei.judge.evaluation import Baseline, build_report
 from fenlei.judge.report import Report
 from fenlei.judge.scores import scores_from_logits
 from fenlei.scoring import Advance, Scorer
-from fenlei.text.example import PAIR, Example, text_fingerprint
+from fenlei.text.example import Example, readable_text, text_fingerprint
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> E
         groups=groups_of(examples),
         seen=None if bundle.seen is None else found_in(texts, bundle.seen),
     )
-    shown = [text.replace(PAIR, "\n") for text in texts]
+    shown = [readable_text(text) for text in texts]
     errors = error_rows([example.id for example in examples], shown, truth, scores, decision, bundle.labels.names)
     return Evaluation(report, errors, scores)
 

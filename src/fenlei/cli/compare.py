@@ -39,6 +39,7 @@ def compare(
     from fenlei.evaluate import groups_of
     from fenlei.judge.comparison import changed_csv, compare_classifiers
     from fenlei.predict import Classifier
+    from fenlei.text.example import readable_text
     from fenlei.text.labels import LabelSet
     from fenlei.train.journal import Journal
 
@@ -82,7 +83,8 @@ def compare(
     as_text = json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2) + "\n"
     if out is not None:
         write_text(out / "compare.json", as_text)
-        changed = changed_csv(comparison, [row.id for row in rows], texts, [truth, *given], labels)
+        shown = [readable_text(text) for text in texts]
+        changed = changed_csv(comparison, [row.id for row in rows], shown, [truth, *given], labels)
         # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
         write_text(out / "changed.csv", changed, encoding="utf-8-sig")
         say(console, f"compared   {out}")

@@ -179,6 +179,8 @@ def _changed_rules(
 
 def describe(classifier: "Classifier") -> str:
     """The decision for people: what it was fitted for and on, its rules, and a line a label."""
+    import numpy as np
+
     from fenlei.judge.reliability import Reliability
     from fenlei.judge.scores import scores_from_logits
     from fenlei.plain_table import aligned
@@ -210,8 +212,8 @@ def describe(classifier: "Classifier") -> str:
     lines += [f"exclusive    {' | '.join(labels[column] for column in group)}" for group in rules.exclusive]
     if decision.task == "multilabel":
         count = len(labels)
-        slopes = decision.calibration.slopes * (count if len(decision.calibration.slopes) == 1 else 1)
-        shifts = decision.calibration.intercepts * (count if len(decision.calibration.intercepts) == 1 else 1)
+        slopes = np.broadcast_to(decision.calibration.slopes, count)
+        shifts = np.broadcast_to(decision.calibration.intercepts, count)
         table = [["label", "threshold", "rows", "slope", "intercept"]]
         for name, threshold, support, slope, shift in zip(
             labels, decision.threshold_of_label(count), held_out.truth.sum(axis=0), slopes, shifts, strict=True

@@ -134,8 +134,8 @@ def compare_classifiers(
         figures.append({name: float(value) for name, value in counted_figures(one, task).items()})
 
         def measures(resample: Counts, one: Counts = one) -> dict[str, Any]:
-            kept = resample.per_label().where(resample.support > 0, one.per_label())
-            return {**counted_figures(resample, task, drawn_from=one), "each_f1": kept.f1}
+            each = resample.per_label(drawn_from=one)
+            return {**counted_figures(resample, task, drawn_from=one), "each_f1": each.f1}
 
         resampled.append(resampled_counts(truth, given, measures, seed=seed, groups=drawn_together))
     apart = {name: resampled[1][name] - resampled[0][name] for name in resampled[0]}

@@ -118,25 +118,23 @@ class Counts:
         """(C,) rows that have the label without being given it."""
         return self.support - self.tp
 
-    def per_label(self) -> PrecisionRecallF1:
-        """(C,) each."""
-        return rates(self.tp, self.predicted, self.support)
+    def per_label(self, *, drawn_from: "Counts | None" = None) -> PrecisionRecallF1:
+        """(C,) each.
+
+        Args:
+            drawn_from: for sums of resamples, those of the rows drawn from. A label that a resample merely
+                missed keeps its value there; as 0 it would push every resample below the estimate.
+        """
+        each = rates(self.tp, self.predicted, self.support)
+        return each if drawn_from is None else each.where(self.support > 0, drawn_from.per_label())
 
     def micro(self) -> PrecisionRecallF1:
         """From the sums over all labels: each decision counts the same."""
         return rates(self.tp.sum(axis=-1), self.predicted.sum(axis=-1), self.support.sum(axis=-1))
 
     def macro(self, *, drawn_from: "Counts | None" = None) -> PrecisionRecallF1:
-        """The mean over all labels; a label that does not occur counts 0.
-
-        Args:
-            drawn_from: for sums of resamples, those of the rows drawn from. A label that a resample merely
-                missed keeps its value there; as 0 it would push every resample below the estimate.
-        """
-        each = self.per_label()
-        if drawn_from is not None:
-            each = each.where(self.support > 0, drawn_from.per_label())
-        return each.map(lambda values: values.mean(axis=-1))
+        """The mean over all labels; a label that does not occur counts 0. `drawn_from` as in `per_label`."""
+        return self.per_label(drawn_from=drawn_from).map(lambda values: values.mean(axis=-1))
 
     def weighted(self) -> PrecisionRecallF1:
         """The mean over labels, weighted by support."""

@@ -6,9 +6,9 @@ conflict is not touched.
 Shapes: B rows, C labels.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fenlei.errors import SettingsError
 from fenlei.judge.metrics import Floats
+from fenlei.text.labels import nearest_name
 
 # Between the names of a parent and its child, as in `财经/股票`.
 LEVELS = "/"
@@ -58,7 +59,7 @@ class Rules:
     @property
     def any(self) -> bool:
         """Whether there is a rule at all."""
-        return self != Rules()
+        return self != NO_RULES
 
     def apply(self, margins: Floats) -> NDArray[np.bool_]:
         """(B, C) margins -> (B, C), true where the row gets the label."""
@@ -121,12 +122,15 @@ class Rules:
             np.maximum(raised[:, parent], raised[:, child], out=raised[:, parent])
         return raised
 
+    @cached_property
+    def _parent_of(self) -> dict[int, int]:
+        return dict(self.parents)
+
     def _ancestors(self, label: int) -> list[int]:
         """From the label's parent to the root."""
-        parent_of = dict(self.parents)
         found: list[int] = []
-        while label in parent_of and parent_of[label] not in found:
-            label = parent_of[label]
+        while label in self._parent_of and self._parent_of[label] not in found:
+            label = self._parent_of[label]
             found.append(label)
         return found
 
@@ -164,10 +168,10 @@ def exclusive_by_name(groups: Sequence[str], labels: Sequence[str]) -> tuple[tup
         names = [name.strip() for name in group.split("|")]
         unknown = [name for name in names if name not in column]
         if unknown:
-            near = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.3)
+            near = nearest_name(unknown[0], labels)
             raise SettingsError(
                 f"--exclusive {group!r}: {unknown[0]!r} is not a label"
-                + (f"; the nearest is {near[0]!r}" if near else ""),
+                + (f"; the nearest is {near!r}" if near else ""),
                 hint="`fenlei decide BUNDLE --show` lists the labels",
             )
         found.append(tuple(column[name] for name in names))

@@ -40,6 +40,11 @@ def pair_texts(first: str, second: str) -> str:
     return f"{first}{PAIR}{second}"
 
 
+def readable_text(text: str) -> str:
+    """A text for people: the two of a pair on a line each."""
+    return text.replace(PAIR, "\n")
+
+
 def canonical_text(text: str) -> str:
     """The form in which two texts count as exact duplicates: NFKC, lower case, white space folded."""
     return " ".join(unicodedata.normalize("NFKC", text).lower().split())

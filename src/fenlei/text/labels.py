@@ -80,10 +80,15 @@ class LabelSet:
         return truth
 
     def _unknown(self, label: str, example: Example) -> DataError:
-        near = difflib.get_close_matches(label, self.names, n=1, cutoff=0.3)
-        nearest = f"; the nearest known one is {near[0]!r}" if near else ""
+        near = nearest_name(label, self.names)
+        nearest = f"; the nearest known one is {near!r}" if near else ""
         return DataError(
             f"row {example.id}: the label {label!r} is not among the {len(self.names)} labels "
             f"of the training rows{nearest}",
             hint="mend the label, or train again with rows that have it",
         )
+
+
+def nearest_name(name: str, names: Sequence[str]) -> str | None:
+    """The one of `names` that is most like `name`; None: none is like it."""
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.3)), None)

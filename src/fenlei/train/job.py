@@ -97,6 +97,8 @@ def train(
     loss_name = settings.loss or LOSS_NAMES[task][0]
     if loss_name not in LOSS_NAMES[task]:
         raise SettingsError(f"--loss is {loss_name!r}; for {task} accepted are {', '.join(LOSS_NAMES[task])}")
+    # A label that dev alone has is told before an encoder is fetched.
+    dev_truth = labels.encode(dev_rows, task)
     source = open_encoder(settings.encoder)
     tokenizer = load_tokenizer(source.folder)
     text_encoder = TextEncoder(tokenizer.tokenizer, settings.text_settings())
@@ -141,11 +143,10 @@ def train(
     fold_scores = folds.scores() if folds else None
     fitted = trainer.fit(start, checkpoint_folder, must_resume=folds is None)
     baseline = trainer.fit_baseline(start)
-    dev_truth = labels.encode(dev_rows, task)
     held_out = HeldOut(fitted.dev_logits, trainer.baseline_logits(baseline, dev_rows), dev_truth, "dev")
     if fold_scores:
-        truth, source_of_rows = labels.encode(train_rows, task), f"{settings.folds} folds of train"
-        held_out = held_out.with_more(**fold_scores, truth=truth, source=source_of_rows)
+        source_of_rows = f"{settings.folds} folds of train"
+        held_out = held_out.with_more(**fold_scores, truth=start.part.truth, source=source_of_rows)
     decision = FittedDecision.fit(held_out, task, DecisionPlan())
     if decision.blend.baseline:
         journal.say(f"blend      {decision.blend} logits: better on held-out rows than the encoder alone")

@@ -6,6 +6,7 @@ Shapes: B texts, C labels.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class Trainer:
         circumstances = {
             "settings": self.settings.to_dict(),
             "labels": list(self.labels.names),
-            "data": _digest(array for one in (part, self._part(self.dev_rows)) for array in _arrays(one)),
+            "data": _digest(array for one in (part, self._dev_part) for array in _arrays(one)),
             "encoder": _digest(weight.numpy(force=True) for weight in classifier.state_dict().values()),
             "device": self.runtime.device,
             "precision": self.runtime.precision,
@@ -126,7 +127,7 @@ class Trainer:
             start.classifier,
             start.fresh,
             start.part,
-            self._part(self.dev_rows),
+            self._dev_part,
             loss=loss_named(self.task, self.loss, LabelCounts.of(start.part.truth)),
             judge=lambda logits, truth: _judge(logits, truth, self.task),
             settings=self.settings,
@@ -151,6 +152,10 @@ class Trainer:
     def baseline_logits(self, baseline: LinearModel, rows: Sequence[Example]) -> NDArray[np.float32]:
         """(B, C) of the linear model."""
         return baseline.logits(self._kept_texts(rows))
+
+    @cached_property
+    def _dev_part(self) -> Part:
+        return self._part(self.dev_rows)
 
     def _part(self, rows: Sequence[Example]) -> Part:
         return Part(self.text_encoder.encode([row.text for row in rows]), self.labels.encode(rows, self.task))
