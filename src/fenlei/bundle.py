@@ -1,7 +1,8 @@
 """The artifact: a folder that holds a trained classifier whole. Only this file knows what lies in it under which name.
 
 A bundle is a Hugging Face directory (config.json with label names and problem type, model.safetensors,
-tokenizer files) that transformers loads alone with the same logits, and beside it fenlei's own:
+tokenizer files) that transformers loads alone with the same logits. A classifier on mean states, which no plain class
+can express, has its encoder in encoder/ instead and head.safetensors beside it. With that goes fenlei's own:
 
     fenlei.json            format, task, decision (and the one before), settings, data and library versions, hashes
     baseline/              the TF-IDF + linear model that the report compares with
@@ -28,7 +29,7 @@ from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.manifest import FORMAT, MANIFEST, digest_of, digests_of, read_manifest, verify, write_manifest
-from fenlei.model.build import load_classifier, save_classifier
+from fenlei.model.build import encoder_folder, load_classifier, save_classifier
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
 from fenlei.text.labels import LabelSet, Task
@@ -102,7 +103,8 @@ class Bundle:
         refuse_to_overwrite(folder, overwrite=overwrite)
         with atomic_folder(folder) as temporary:
             save_classifier(self.classifier, temporary)
-            save_tokenizer(self.tokenizer, temporary, max_tokens=self.text.max_tokens)
+            pooling = self.classifier.pooling
+            save_tokenizer(self.tokenizer, encoder_folder(temporary, pooling), max_tokens=self.text.max_tokens)
             self.baseline.save(temporary / _BASELINE)
             decided = self._write_decision_files(temporary)
             manifest = {
@@ -110,6 +112,7 @@ class Bundle:
                 "fenlei": fenlei.__version__,
                 "task": self.task,
                 "labels": list(self.labels.names),
+                "pooling": pooling,
                 "weights": self._weights(),
                 **decided,
                 "text": asdict(self.text),
@@ -165,12 +168,13 @@ class Bundle:
 
         try:
             task, seen, previous = manifest["task"], manifest["seen"], manifest["previous_decision"]
+            pooling = manifest.get("pooling", "first")  # which was once the only one
             return cls(
                 task=task,
                 labels=LabelSet(tuple(manifest["labels"])),
                 decision=_read_decision(folder, manifest["decision"], task),
-                classifier=load_classifier(folder),
-                tokenizer=load_tokenizer(folder),
+                classifier=load_classifier(folder, pooling),
+                tokenizer=load_tokenizer(encoder_folder(folder, pooling)),
                 text=TextSettings(**manifest["text"]),
                 baseline=LinearModel.load(folder / _BASELINE),
                 seen=seen and {part: _from_bytes(prints) for part, prints in load_file(folder / seen).items()},

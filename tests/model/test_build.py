@@ -47,12 +47,21 @@ def test_pretrained_weights_are_taken_to_the_bit_and_fresh_ones_follow_the_seed(
 
 def test_an_encoder_without_a_pooler_gets_the_identity(tiny_encoder, tmp_path):
     folder = edited(tiny_encoder, tmp_path / "no_pooler", drop=["pooler"])
-    classifier, fresh = new_classifier(folder, LABELS, "multilabel", seed=0)
+    classifier, fresh = new_classifier(folder, LABELS, "multilabel", seed=0, pooling="first")
     pooler = classifier.network.bert.pooler.dense
     assert fresh.identity_pooler
     assert torch.equal(pooler.weight, torch.eye(32))
     assert not pooler.bias.any()
     assert {"bert.pooler.dense.weight", "bert.pooler.dense.bias"} <= fresh.names
+
+
+def test_where_there_is_no_pooler_the_mean_is_the_default(tiny_encoder, tmp_path):
+    folder = edited(tiny_encoder, tmp_path / "no_pooler", drop=["pooler"])
+    classifier, fresh = new_classifier(folder, LABELS, "multilabel", seed=0)
+    assert classifier.pooling == "mean"
+    assert fresh.names == {"classifier.weight", "classifier.bias"}
+    assert not any("pooler" in name for name, _ in classifier.named_parameters())
+    assert new_classifier(tiny_encoder, LABELS, "multilabel", seed=0)[0].pooling == "first"
 
 
 def test_a_missing_weight_is_an_error_and_not_a_random_layer(tiny_encoder, tmp_path):

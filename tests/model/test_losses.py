@@ -12,6 +12,7 @@ from fenlei.model.losses import (
     asymmetric,
     binary_cross_entropy,
     cross_entropy,
+    divergence,
     focal,
     loss_named,
     zlpr,
@@ -75,6 +76,11 @@ def plain_db(logits, targets):
     return plain_tolerant(logits, targets, [0.1 + 1 / (1 + math.exp(-10 * (share - 0.9))) for share in shares])
 
 
+def plain_weighted_bce(logits, targets):
+    odds = [60 / 40, 97 / 3, 99, 1]
+    return -sum((w if t else 1) * log_chance(s, t) for s, t, w in zip(logits, targets, odds, strict=True))
+
+
 def plain_cb(logits, targets):
     return plain_tolerant(logits, targets, [0.1 / (1 - 0.9**n) for n in (40, 3, 1, 99)])
 
@@ -89,6 +95,7 @@ ROWS = [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [1, 0, 1, 0]]
         (binary_cross_entropy, plain_bce),
         (focal, plain_focal),
         (asymmetric, plain_asymmetric),
+        (loss_named("multilabel", "bce-weighted", COUNTS), plain_weighted_bce),
         (loss_named("multilabel", "db", COUNTS), plain_db),
         (loss_named("multilabel", "cb", COUNTS), plain_cb),
     ],
@@ -171,3 +178,29 @@ def test_counts_come_from_the_training_rows():
     counts = LabelCounts.of(np.array([[1, 0], [1, 0], [1, 0]], np.uint8))
     assert counts.support.tolist() == [3, 0]
     assert counts.bounded().tolist() == [2, 1]
+
+
+def test_zlpr_takes_soft_targets_and_is_least_at_half_their_log_odds():
+    soft = torch.tensor([[0.9, 0.2, 0.5]], dtype=torch.float64)
+    logits = torch.tensor([[0.3, -1.2, 2.0]], dtype=torch.float64)
+    wrong = 0.1 * math.exp(0.3) + 0.8 * math.exp(-1.2) + 0.5 * math.exp(2.0)
+    right = 0.9 * math.exp(-0.3) + 0.2 * math.exp(1.2) + 0.5 * math.exp(-2.0)
+    assert zlpr(logits, soft).item() == pytest.approx(math.log(1 + wrong) + math.log(1 + right))
+    single = (torch.log(soft / (1 - soft)) / 2)[:, :1].requires_grad_()
+    zlpr(single, soft[:, :1]).sum().backward()
+    assert single.grad.item() == pytest.approx(0, abs=1e-12)
+
+
+def kl(p, q):
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def test_divergence_is_the_mean_of_both_kullback_leibler_divergences():
+    one, other = torch.randn(2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for row in range(3):
+        p, q = one[row].softmax(0).tolist(), other[row].softmax(0).tolist()
+        assert divergence(one, other, task="multiclass")[row].item() == pytest.approx((kl(p, q) + kl(q, p)) / 2)
+        p, q = one[row].sigmoid().tolist(), other[row].sigmoid().tolist()
+        summed = sum(kl([a, 1 - a], [b, 1 - b]) + kl([b, 1 - b], [a, 1 - a]) for a, b in zip(p, q, strict=True))
+        assert divergence(one, other, task="multilabel")[row].item() == pytest.approx(summed / 2)
+    assert divergence(one, one, task="multilabel").tolist() == [0, 0, 0]

@@ -7,6 +7,7 @@ from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from fenlei.model.classifier import EncoderClassifier, predict_logits
+from fenlei.model.mean_pooled import MeanPooledNetwork
 from fenlei.runtime import Runtime
 from fenlei.text.batches import PackedBatch
 from fenlei.text.tokens import TokenTable
@@ -25,9 +26,11 @@ SIZES = {
 FLOAT32 = Runtime(device="cpu", precision="float32", threads=1)
 
 
-def tiny(model_type, **more):
+def tiny(model_type, pooling="first", **more):
     torch.manual_seed(0)
     network = AutoModelForSequenceClassification.from_config(CONFIG_MAPPING[model_type](**SIZES | more))
+    if pooling == "mean":
+        network = MeanPooledNetwork(network.base_model, SIZES["num_labels"])
     for parameter in network.parameters():
         # The stock 0.02 would leave attention nearly uniform, and a leak between texts hard to see.
         torch.nn.init.normal_(parameter, std=0.15)
@@ -50,9 +53,10 @@ RAGGED = [[7, 7, 7], [1, 2, 9, 10, 10, 11, 30], [20, 21, 21, 22]]
 
 
 @pytest.mark.parametrize("model_type", PACKED)
+@pytest.mark.parametrize("pooling", ["first", "mean"])
 @pytest.mark.parametrize("lengths", RAGGED, ids=str)
-def test_packed_logits_and_gradients_equal_padded_ones(model_type, lengths):
-    classifier = tiny(model_type)
+def test_packed_logits_and_gradients_equal_padded_ones(model_type, pooling, lengths):
+    classifier = tiny(model_type, pooling)
     assert classifier.padded_because is None
     batch = batch_of(lengths)
     weights = torch.linspace(-1, 1, len(lengths) * SIZES["num_labels"]).view(len(lengths), -1)

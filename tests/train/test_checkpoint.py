@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -47,13 +48,13 @@ def uninterrupted():
 
 def interrupted(folder, updates, every=5, **more):
     with pytest.raises(Killed):
-        run(epochs=2, **more, journal=DeadlyJournal(updates), checkpoints=Checkpoints(folder, FACTS, every=every))
+        run(**{"epochs": 2} | more, journal=DeadlyJournal(updates), checkpoints=Checkpoints(folder, FACTS, every=every))
 
 
 def resumed(folder, facts=FACTS, **more):
     # Another seed state than at the start, which the checkpoint must overcome.
     torch.manual_seed(1234)
-    return run(epochs=2, **more, checkpoints=Checkpoints(folder, facts, every=5), resume=True)
+    return run(**{"epochs": 2} | more, checkpoints=Checkpoints(folder, facts, every=5), resume=True)
 
 
 @settings(max_examples=20, deadline=None)
@@ -63,7 +64,7 @@ def test_a_resumed_run_ends_with_the_same_weights(uninterrupted, tmp_path_factor
     interrupted(folder, updates, every)
     model, fitted = resumed(folder)
     expected_model, expected = uninterrupted
-    assert (fitted.best_epoch, fitted.epochs) == (expected.best_epoch, expected.epochs)
+    assert (fitted.best_epoch, len(fitted.history)) == (expected.best_epoch, len(expected.history))
     assert (fitted.dev_logits == expected.dev_logits).all()
     for (name, a), b in zip(model.state_dict().items(), expected_model.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
@@ -119,9 +120,14 @@ def test_by_default_the_clock_decides_so_that_saving_stays_cheap(tmp_path, monke
     assert checkpoints._is_due(4)
 
 
-def test_adversarial_training_resumes_exactly(tmp_path):
-    expected, _ = run(epochs=2, fgm=1.0)
-    interrupted(tmp_path, 13, fgm=1.0)
-    model, _ = resumed(tmp_path, fgm=1.0)
+@pytest.mark.parametrize("update", [9, 13, 30])
+def test_every_regulariser_resumes_exactly(tmp_path, update):
+    together = {"fgm": 1.0, "awp": 0.01, "rdrop": 1.0, "head_samples": 2, "ema": 0.9, "average_best": 2}
+    expected, one = run(epochs=3, **together)
+    interrupted(tmp_path, update, epochs=3, **together)
+    model, other = resumed(tmp_path, epochs=3, **together)
     for (name, a), b in zip(model.state_dict().items(), expected.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+    assert (one.best_epoch, one.averaged) == (other.best_epoch, other.averaged)
+    np.testing.assert_array_equal(one.dev_logits, other.dev_logits)
+    assert [line["dev_loss"] for line in one.history] == [line["dev_loss"] for line in other.history]

@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fenlei.errors import EncoderError
-from fenlei.model.classifier import EncoderClassifier
+from fenlei.model.classifier import EncoderClassifier, Pooling
+from fenlei.model.mean_pooled import MeanPooledNetwork
 from fenlei.text.labels import Task
+
+_HEAD = "head.safetensors"
 
 _PROBLEM_TYPES = {"multilabel": "multi_label_classification", "multiclass": "single_label_classification"}
 
@@ -36,15 +40,16 @@ class FreshWeights:
 
 
 def new_classifier(
-    encoder: Path, labels: Sequence[str], task: Task, *, seed: int
+    encoder: Path, labels: Sequence[str], task: Task, *, seed: int, pooling: Pooling | None = None
 ) -> tuple[EncoderClassifier, FreshWeights]:
-    """The pretrained encoder in `encoder` with a fresh head of its own class.
+    """The pretrained encoder in `encoder` with a fresh head: of its own class, or on the mean of its states.
 
     Args:
         encoder: a Hugging Face directory.
         labels: the label names in their order.
         task: stored as the config's `problem_type`.
         seed: of the head's random weights.
+        pooling: what the head reads; None: the mean where the encoder brings no pooler, otherwise the first token.
 
     Raises:
         EncoderError: transformers has no classifier for it, or weights are missing or of another shape.
@@ -82,6 +87,10 @@ def new_classifier(
             f"e.g. {lost[0]}",
             hint="check that config.json and the weight file belong to the same model",
         )
+    lacks_pooler = any(".pooler." in name for name in missing)
+    if pooling == "mean" or (pooling is None and lacks_pooler):
+        network, missing, misfits = MeanPooledNetwork(network.base_model, len(labels)), set(), []
+        base = f"{network.base_model_prefix}."
     output = _output_layer(network, len(labels))
     fresh = missing | set(misfits) | {f"{output[0]}.weight", f"{output[0]}.bias"}
     with torch.no_grad():
@@ -104,27 +113,47 @@ def new_classifier(
     return EncoderClassifier(network), FreshWeights(frozenset(fresh), identity_pooler)
 
 
-def load_classifier(folder: Path) -> EncoderClassifier:
-    """A trained classifier from a Hugging Face directory, in evaluation mode.
+def load_classifier(folder: Path, pooling: Pooling = "first") -> EncoderClassifier:
+    """A trained classifier as `save_classifier` wrote it, in evaluation mode.
 
     Raises:
         EncoderError: a weight is missing or of another shape.
     """
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoModel, AutoModelForSequenceClassification
 
+    kind = AutoModel if pooling == "mean" else AutoModelForSequenceClassification
     with _quiet_transformers():
-        network, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        network, info = kind.from_pretrained(
+            encoder_folder(folder, pooling), dtype=torch.float32, local_files_only=True, output_loading_info=True
         )
-    if info["missing_keys"]:
-        raise EncoderError(f"{folder}: the weight file lacks {sorted(info['missing_keys'])}")
+    # A class may make a pooler that a classifier of means has thrown away.
+    missing = sorted(name for name in info["missing_keys"] if pooling == "first" or not name.startswith("pooler."))
+    if missing:
+        raise EncoderError(f"{folder}: the weight file lacks {missing}")
+    if pooling == "mean":
+        head = load_file(folder / _HEAD)
+        network = MeanPooledNetwork(network, len(head["bias"]))
+        network.classifier.load_state_dict(head)
     return EncoderClassifier(network.eval())
 
 
 def save_classifier(classifier: EncoderClassifier, folder: Path) -> None:
-    """Write configuration and weights into `folder`, as transformers keeps them."""
+    """Write configuration and weights into `folder`, as transformers keeps them.
+
+    A classifier on mean states is written as `encoder/`, a plain encoder to transformers, and a head beside it.
+    """
     with _quiet_transformers():
-        classifier.network.save_pretrained(folder)
+        if classifier.pooling == "first":
+            classifier.network.save_pretrained(folder)
+            return
+        classifier.network.encoder.save_pretrained(encoder_folder(folder, "mean"))
+    head = {name: weight.contiguous() for name, weight in classifier.network.classifier.state_dict().items()}
+    save_file(head, folder / _HEAD)
+
+
+def encoder_folder(folder: Path, pooling: Pooling) -> Path:
+    """The Hugging Face directory of a saved classifier: the folder itself or, on mean states, one inside."""
+    return folder / "encoder" if pooling == "mean" else folder
 
 
 def set_output_bias(classifier: EncoderClassifier, log_odds: NDArray[np.float64]) -> None:

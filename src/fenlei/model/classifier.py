@@ -4,7 +4,8 @@ Shapes: B texts, T tokens of a text, N tokens of a packed row, D hidden width, C
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fenlei.encoders.packing import IMPLEMENTATION, Packing, use_fast_dropout
+from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
 from fenlei.runtime import Runtime
 from fenlei.text.batches import PackedBatch, scoring_batches
 from fenlei.text.tokens import TokenTable
+
+Pooling = Literal["first", "mean"]
+"""`first`: the state of the first token, through the class's own pooler and head; `mean`: over the whole text."""
 
 # Float32 sums in another order differ by about 1e-6; texts that see each other differ by 0.01 and more.
 _PROOF_TOLERANCE = 1e-4
@@ -52,7 +57,7 @@ class EncoderClassifier(nn.Module):
     """A transformers classifier that takes packed batches.
 
     Args:
-        network: an `AutoModelForSequenceClassification`, float32.
+        network: an `AutoModelForSequenceClassification` or a `MeanPooledNetwork`, float32.
 
     Attributes:
         network: the same.
@@ -66,6 +71,7 @@ class EncoderClassifier(nn.Module):
         # RoBERTa counts positions from padding_idx + 1.
         has_offset = network.config.model_type in ("roberta", "xlm-roberta")
         self._first_position = self._pad_id + 1 if has_offset else 0
+        self.padded_because: str | None = None
         self.padded_because = self._why_not_packed()
         network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
         use_fast_dropout(network)
@@ -81,11 +87,30 @@ class EncoderClassifier(nn.Module):
         positions = getattr(self.network.config, "max_position_embeddings", None)
         return None if positions is None else int(positions) - self._first_position
 
+    @property
+    def pooling(self) -> Pooling:
+        """How the states of a text become one vector."""
+        return "mean" if isinstance(self.network, MeanPooledNetwork) else "first"
+
     def forward(self, batch: PackedBatch) -> Tensor:
         """(B, C) float32 logits, in the order of `batch.rows`."""
-        return self._padded(batch) if self.padded_because else self._packed(batch)
+        return self.sampled(batch, 1)[0]
 
-    def _packed(self, batch: PackedBatch) -> Tensor:
+    def sampled(self, batch: PackedBatch, samples: int) -> Tensor:
+        """(S, B, C) float32 logits: the head runs S times on the same states, in training under other dropout.
+
+        Multi-sample dropout: Inoue 2019, https://arxiv.org/abs/1905.09788. Where texts run padded, the whole network
+        is run as often.
+        """
+        if self.padded_because:
+            return torch.stack([self._padded(batch) for _ in range(samples)])
+        pooled, head = self._pooled(batch)
+        # The head is a sliver of the work and decides close calls: float32.
+        with torch.autocast(self.network.device.type, enabled=False):
+            return torch.stack([head(pooled).view(len(batch), -1) for _ in range(samples)])
+
+    def _pooled(self, batch: PackedBatch) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """The float32 states that the head reads, and the head: (B, D) on means, (B, 1, D) on first tokens."""
         device = self.network.device
         packing = Packing.of(batch.lengths, device)
         hidden = self.network.base_model(
@@ -94,10 +119,11 @@ class EncoderClassifier(nn.Module):
             packing=packing,
             **self._types(batch, lambda types: torch.from_numpy(types)[None]),
         )[0]
-        first = hidden[0, packing.first_tokens][:, None]
-        # The head is a sliver of the work and decides close calls: float32.
-        with torch.autocast(device.type, enabled=False):
-            return _HEADS[self.network.config.model_type](self.network, first.float()).view(len(batch), -1)
+        if self.pooling == "mean":
+            lengths = torch.from_numpy(batch.lengths).to(device)
+            return mean_of_texts(hidden[0].float(), lengths), self.network.head
+        first = hidden[0, packing.first_tokens][:, None].float()
+        return first, partial(_HEADS[self.network.config.model_type], self.network)
 
     def _padded(self, batch: PackedBatch) -> Tensor:
         device = self.network.device
@@ -128,7 +154,7 @@ class EncoderClassifier(nn.Module):
         Some classes accept the boundaries and drop them, so that texts would silently attend to each other.
         """
         model_type = self.network.config.model_type
-        if model_type not in _HEADS:
+        if self.pooling == "first" and model_type not in _HEADS:
             return f"fenlei has no packed head for the model type {model_type!r}"
         was_training = self.network.training
         self.network.eval()
@@ -140,7 +166,7 @@ class EncoderClassifier(nn.Module):
             self.network.set_attn_implementation("sdpa")
             alone = torch.cat([self._padded(text) for text in texts])
             self.network.set_attn_implementation(IMPLEMENTATION)
-            together = self._packed(PackedBatch(ids, lengths, np.arange(2)))
+            together = self(PackedBatch(ids, lengths, np.arange(2)))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             return f"{type(self.network).__name__} does not run packed ({error})"
         finally:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fenlei.text.labels import Task
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(B, C) logits, (B, C) targets of 0 and 1 -> (B,)."""
 
@@ -42,20 +44,21 @@ class LabelCounts:
 def zlpr(logits: Tensor, targets: Tensor) -> Tensor:
     """Zero-bounded log-sum-exp pairwise ranking: right labels above 0, wrong ones below.
 
-    `log(1 + sum over wrong of e^s) + log(1 + sum over right of e^-s)`; balances itself over many labels.
-    Su et al. 2022, https://arxiv.org/abs/2208.02955.
+    `log(1 + sum of (1 - y) e^s) + log(1 + sum of y e^-s)`; balances itself over many labels. Su et al. 2022,
+    https://arxiv.org/abs/2208.02955; with soft targets as in kexue.fm/archives/9064.
 
     Args:
         logits: (B, C).
-        targets: (B, C), 1 for right and 0 for wrong.
+        targets: (B, C) from 0 to 1; of one label alone it is least at half the log-odds of y.
 
     Returns:
         (B,).
     """
-    right = targets.bool()
+    right = targets.to(logits.dtype)
     zero = torch.zeros_like(logits[:, :1])
-    wrong_part = torch.logsumexp(torch.cat([logits.masked_fill(right, -torch.inf), zero], dim=1), dim=1)
-    right_part = torch.logsumexp(torch.cat([(-logits).masked_fill(~right, -torch.inf), zero], dim=1), dim=1)
+    # log 0 is minus infinity: what is wholly right is no part of the wrong sum.
+    wrong_part = torch.logsumexp(torch.cat([logits + torch.log1p(-right), zero], dim=1), dim=1)
+    right_part = torch.logsumexp(torch.cat([torch.log(right) - logits, zero], dim=1), dim=1)
     return wrong_part + right_part
 
 
@@ -65,6 +68,18 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     The usual mean over labels would shrink the gradient as labels are added.
     """
     return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none").sum(1)
+
+
+def weighted_binary_cross_entropy(logits: Tensor, targets: Tensor, *, counts: LabelCounts) -> Tensor:
+    """Binary cross-entropy in which a label's right rows weigh as much as all its wrong ones: (B, C), (B, C) -> (B,).
+
+    The weight is the label's odds of being wrong, at most 100: beyond that one wrong label would steer an update.
+    """
+    support = counts.bounded()
+    odds = np.clip((counts.rows - support) / support, 1, 100)
+    weights = torch.as_tensor(odds, dtype=logits.dtype, device=logits.device)
+    right = targets.to(logits.dtype)
+    return functional.binary_cross_entropy_with_logits(logits, right, pos_weight=weights, reduction="none").sum(1)
 
 
 def focal(logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
@@ -143,6 +158,21 @@ def softmax_class_balanced(logits: Tensor, targets: Tensor, *, counts: LabelCoun
     return scaled[targets.argmax(1)] * cross_entropy(logits, targets)
 
 
+def divergence(logits: Tensor, others: Tensor, *, task: Task) -> Tensor:
+    """How far two answers to the same texts lie apart: the mean of both Kullback-Leibler divergences: -> (B,).
+
+    R-Drop's regulariser (Liang et al. 2021, https://arxiv.org/abs/2106.14448): of Bernoulli variables, summed over
+    labels, for multi-label; of one categorical for multi-class. Both are half the sum of (p - q)(s - t), since the
+    terms that normalise cancel.
+
+    Args:
+        logits: (B, C), as `others`.
+        task: says what the logits stand for.
+    """
+    chance = torch.sigmoid if task == "multilabel" else partial(torch.softmax, dim=1)
+    return ((chance(logits) - chance(others)) * (logits - others)).sum(1) / 2
+
+
 def _fading(logits: Tensor, right: Tensor, gamma: float) -> Tensor:
     """(B, C) binary cross-entropy times `(1 - p_t)^gamma`."""
     losses = functional.binary_cross_entropy_with_logits(logits, right, reduction="none")
@@ -168,7 +198,7 @@ _UNBALANCED: dict[str, dict[str, Loss]] = {
     "multiclass": {"ce": cross_entropy, "ce-smooth": partial(cross_entropy, smoothing=0.1), "focal": softmax_focal},
 }
 _BALANCED: dict[str, dict[str, Callable[..., Tensor]]] = {
-    "multilabel": {"db": distribution_balanced, "cb": class_balanced},
+    "multilabel": {"bce-weighted": weighted_binary_cross_entropy, "db": distribution_balanced, "cb": class_balanced},
     "multiclass": {"cb": softmax_class_balanced},
 }
 

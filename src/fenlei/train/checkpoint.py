@@ -26,6 +26,23 @@ _KEPT = 2
 
 
 @dataclass
+class KeptEpoch:
+    """An epoch that was among the best on dev.
+
+    Attributes:
+        epoch: its number, from 1.
+        rank: its dev score and negative dev loss; higher is better.
+        weights: at its end.
+        logits: (B, C) float32 on the dev part.
+    """
+
+    epoch: int
+    rank: list[float]
+    weights: dict[str, Tensor]
+    logits: Tensor
+
+
+@dataclass
 class Progress:
     """How far a run has come.
 
@@ -34,20 +51,22 @@ class Progress:
         updates_in_epoch: updates done in it.
         loss_sum: () float32, the training loss summed over the texts of the epoch so far.
         seconds: of training before this process.
-        best_rank: score and negative dev loss of the best epoch so far; None before the first evaluation.
-        best_epoch: its number; 0: none yet.
-        best_weights: its weights.
-        best_logits: (B, C) float32 on the dev part; empty before the first evaluation.
+        best: the best epochs so far, the best first; none before the first evaluation.
+        average: the moving average of the weights; empty: there is none.
+        history: what each epoch so far showed, as JSON.
     """
 
     epoch: int = 1
     updates_in_epoch: int = 0
     loss_sum: Tensor = field(default_factory=lambda: torch.zeros(()))
     seconds: float = 0.0
-    best_rank: list[float] | None = None
-    best_epoch: int = 0
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    best_logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    best: list[KeptEpoch] = field(default_factory=list)
+    average: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def keep_best(self, candidate: KeptEpoch, count: int) -> None:
+        """Take an epoch among the best if it is one of the `count` best; of equal ones the earlier stands first."""
+        self.best = sorted([*self.best, candidate], key=lambda kept: kept.rank, reverse=True)[:count]
 
 
 class Checkpoints:
@@ -78,10 +97,8 @@ class Checkpoints:
             return
         started = time.monotonic()
         path = self._folder / f"checkpoint-{update:08}.safetensors"
-        facts = {
-            name: getattr(progress, name)
-            for name in ("epoch", "updates_in_epoch", "seconds", "best_rank", "best_epoch")
-        }
+        facts = {name: getattr(progress, name) for name in ("epoch", "updates_in_epoch", "seconds", "history")}
+        facts["best"] = [{"epoch": kept.epoch, "rank": kept.rank} for kept in progress.best]
         metadata = {"circumstances": json.dumps(self._circumstances), "progress": json.dumps(facts)}
         # What a kill in the middle of writing left behind.
         for torn in self._folder.glob(".checkpoint-*"):
@@ -128,12 +145,12 @@ class Checkpoints:
             optimizer_state["state"].setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict(optimizer_state)
         torch.set_rng_state(tensors["random_state"])
-        return Progress(
-            loss_sum=tensors["loss_sum"],
-            best_weights=_under("best.", tensors),
-            best_logits=tensors["best_logits"],
-            **json.loads(metadata["progress"]),
-        )
+        facts = json.loads(metadata["progress"])
+        best = [
+            KeptEpoch(**kept, weights=_under(f"best.{place}.", tensors), logits=tensors[f"logits.{place}"])
+            for place, kept in enumerate(facts.pop("best"))
+        ]
+        return Progress(loss_sum=tensors["loss_sum"], best=best, average=_under("average.", tensors), **facts)
 
     @property
     def exist(self) -> bool:
@@ -172,11 +189,16 @@ def _tensors(progress: Progress, network: torch.nn.Module, optimizer: torch.opti
     return {
         # Tied weights would be refused as shared memory, so each entry is its own copy.
         **{f"network.{name}": weight.detach().clone() for name, weight in network.state_dict().items()},
-        **{f"best.{name}": weight for name, weight in progress.best_weights.items()},
+        **{
+            f"best.{place}.{name}": weight
+            for place, kept in enumerate(progress.best)
+            for name, weight in kept.weights.items()
+        },
+        **{f"logits.{place}": kept.logits for place, kept in enumerate(progress.best)},
+        **{f"average.{name}": weight for name, weight in progress.average.items()},
         **{f"optimizer.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()},
         "random_state": torch.get_rng_state(),
         "loss_sum": progress.loss_sum,
-        "best_logits": progress.best_logits,
     }
 
 

@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from fenlei.errors import SettingsError
+from fenlei.model.classifier import Pooling
 from fenlei.text.labels import Task, known_task
 from fenlei.text.normalize import Normalization
 from fenlei.text.tokens import TextSettings, Truncation
@@ -12,6 +13,9 @@ from fenlei.text.tokens import TextSettings, Truncation
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
 _FEWEST_EPOCHS, _MOST_EPOCHS = 6, 10
+
+
+Schedule = Literal["linear", "cosine", "constant"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +29,12 @@ class TrainSettings:
     """`multilabel` or `multiclass`; None: multiclass if every training row has exactly one label."""
 
     loss: str | None = None
-    """`zlpr` (default), `bce`, `asl`, `focal`, `db` or `cb` for multilabel; `ce`, `ce-smooth`, `focal` or `cb` for
-    multiclass; see `fenlei.model.losses`."""
+    """`zlpr` (default), `bce`, `bce-weighted`, `asl`, `focal`, `db` or `cb` for multilabel; `ce`, `ce-smooth`, `focal`
+    or `cb` for multiclass; see `fenlei.model.losses`."""
+
+    pooling: Pooling | None = None
+    """What the head reads: `first`, the first token's state, or `mean`, the mean over the text; None: `mean` where the
+    encoder brings no pooler of its own."""
 
     max_tokens: int = 300
     """The most tokens of a text, special tokens included; longer texts are cut."""
@@ -56,7 +64,16 @@ class TrainSettings:
     """Decoupled weight decay, not on biases and normalisation."""
 
     warmup: float = 0.1
-    """Share of the updates in which the rate rises from 0; after that it falls linearly to 0."""
+    """Share of the updates in which the rate rises from 0."""
+
+    schedule: Schedule = "linear"
+    """How the rate goes on after that: `linear` or `cosine` down to 0, or `constant`."""
+
+    layer_decay: float = 1.0
+    """Each layer below the top learns at this share of the rate of the one above it; the embeddings lie lowest."""
+
+    freeze_layers: int = 0
+    """The embeddings and so many of the lowest layers stay as they were pretrained; 0: everything learns."""
 
     clip_norm: float = 1.0
     """The gradient is scaled down to this norm when longer."""
@@ -67,6 +84,23 @@ class TrainSettings:
     fgm: float = 0.0
     """Adversarial training: each update also learns from word embeddings moved so far against it; 0: not."""
 
+    awp: float = 0.0
+    """Adversarial training: each update also learns from weight matrices moved by this share of their norm against
+    it; 0: not."""
+
+    rdrop: float = 0.0
+    """Each text is run twice, under other dropout, and this much of the answers' divergence is added to the loss."""
+
+    head_samples: int = 1
+    """Masks of dropout under which the head sees each text (multi-sample dropout)."""
+
+    ema: float = 0.0
+    """Dev is scored, and the classifier kept, with a moving average of the weights that keeps this share of itself
+    in an update; 0: with the weights themselves."""
+
+    average_best: int = 1
+    """The weights of so many of the best epochs are averaged as far as dev gets no worse by it; 1: the best alone."""
+
     folds: int | None = None
     """Train so many more models on all folds of the training rows but one, to fit the decision on their scores of
     the fold left out and not on dev alone: for small tables. None: do not."""
@@ -76,7 +110,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         wrong = []
-        for name in ("max_tokens", "batch_size", "tokens_per_batch", "patience"):
+        for name in ("max_tokens", "batch_size", "tokens_per_batch", "patience", "head_samples", "average_best"):
             if getattr(self, name) < 1:
                 wrong.append(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 1 or more")
         if self.epochs is not None and self.epochs < 1:
@@ -85,16 +119,22 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 wrong.append(f"--{name.replace('_', '-')} is {value}; it must be above 0")
-        if not (self.fgm >= 0 and math.isfinite(self.fgm)):
-            wrong.append(f"--fgm is {self.fgm}; it must be 0 or more")
-        if not self.weight_decay >= 0:
-            wrong.append(f"--weight-decay is {self.weight_decay}; it must be 0 or more")
+        for name in ("fgm", "awp", "rdrop", "weight_decay", "freeze_layers", "seed"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                wrong.append(f"--{name.replace('_', '-')} is {value}; it must be 0 or more")
+        if not 0 < self.layer_decay <= 1:
+            wrong.append(f"--layer-decay is {self.layer_decay}; it must be above 0 and at most 1")
+        if not 0 <= self.ema < 1:
+            wrong.append(f"--ema is {self.ema}; it must be from 0 to below 1")
+        for name, accepted in (("pooling", get_args(Pooling)), ("schedule", get_args(Schedule))):
+            value = getattr(self, name)
+            if value is not None and value not in accepted:
+                wrong.append(f"--{name} is {value!r}; accepted are {', '.join(accepted)}")
         if not 0 <= self.warmup < 1:
             wrong.append(f"--warmup is {self.warmup}; it is a share of the updates, from 0 to below 1")
         if self.folds is not None and self.folds < 2:
             wrong.append(f"--folds is {self.folds}; it must be 2 or more")
-        if self.seed < 0:
-            wrong.append(f"--seed is {self.seed}; it must be 0 or more")
         for check in (lambda: known_task(self.task), self.text_settings):
             try:
                 check()

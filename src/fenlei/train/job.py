@@ -124,6 +124,7 @@ def train(
         "dev_rows": len(dev_rows),
         "parameters": sum(p.numel() for p in start.classifier.parameters()),
         "packed": start.classifier.padded_because is None,
+        "pooling": start.classifier.pooling,
         "epochs_planned": settings.planned_epochs(len(train_rows)),
         "learning_rate": settings.encoder_rate(network.config.hidden_size),
         "device": runtime.device,
@@ -150,7 +151,12 @@ def train(
     decision = FittedDecision.fit(held_out, task, DecisionPlan())
     if decision.blend.baseline:
         journal.say(f"blend      {decision.blend} logits: better on held-out rows than the encoder alone")
-    facts |= {"best_epoch": fitted.best_epoch, "epochs": fitted.epochs, "seconds": round(fitted.seconds, 1)}
+    facts |= {
+        "best_epoch": fitted.best_epoch,
+        "averaged_epochs": fitted.averaged,
+        "history": fitted.history,
+        "seconds": round(fitted.seconds, 1),
+    }
     journal.record("end", **facts)
     trainer.checkpoints(start, checkpoint_folder).clear()
     if folds:
@@ -165,8 +171,10 @@ def _say_what_was_settled(
     identity_pooler: bool,
     facts: dict[str, Any],
 ) -> None:
-    architecture = type(classifier.network).__name__
+    architecture = type(classifier.network.base_model).__name__
     pooler = ", with a fresh pooler that starts as the identity" if identity_pooler else ""
+    if classifier.pooling == "mean":
+        pooler = ", the mean over the text"
     journal.say(f"encoder    {source.name}: {architecture}, {facts['parameters'] / 1e6:.1f}M parameters{pooler}")
     if classifier.padded_because:
         journal.say(f"           texts are padded, not packed: {classifier.padded_because}")

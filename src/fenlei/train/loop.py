@@ -5,26 +5,28 @@ Shapes: B texts, C labels.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fenlei.errors import FenleiError
-from fenlei.model.adversarial import moved_along_gradient, word_embeddings
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import Loss
 from fenlei.runtime import Runtime
-from fenlei.text.batches import PackedBatch, training_batches
+from fenlei.text.batches import training_batches
+from fenlei.text.labels import Task
 from fenlei.text.tokens import TokenTable
-from fenlei.train.checkpoint import Checkpoints, Progress
+from fenlei.train.averaging import MovingAverage, greedy_mean, mean_of_weights
+from fenlei.train.checkpoint import Checkpoints, KeptEpoch, Progress
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.optimizer import build_optimizer, set_rate
+from fenlei.train.update import Gradients
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,15 @@ class Fitted:
 
     Attributes:
         best_epoch: counted from 1.
-        epochs: how many were run.
+        averaged: the epochs whose weights were averaged, the best first; it alone if none was.
+        history: what each epoch showed, as JSON: `epoch`, `train_loss`, `dev_loss`, `dev_score`, `dev_score_name`.
         dev_logits: (B, C) of the dev part by the kept weights.
         seconds: of the whole loop.
     """
 
     best_epoch: int
-    epochs: int
+    averaged: list[int]
+    history: list[dict[str, Any]]
     dev_logits: NDArray[np.float32]
     seconds: float
 
@@ -78,6 +82,7 @@ def fit(
     train: Part,
     dev: Part,
     *,
+    task: Task,
     loss: Loss,
     judge: Callable[[NDArray[np.float32], NDArray[np.uint8]], DevScore],
     settings: TrainSettings,
@@ -95,6 +100,7 @@ def fit(
         fresh: which of its weights learn at the head's rate.
         train: the rows to learn from.
         dev: the rows that decide which epoch is kept.
+        task: of the classifier.
         loss: (B, C) logits and truth -> (B,).
         judge: (B, C) dev logits and truth -> how good they are.
         settings: of the run.
@@ -105,20 +111,31 @@ def fit(
 
     Raises:
         FenleiError: the loss is no longer a number, or there is nothing to resume.
-        SettingsError: the run cannot be resumed exactly.
+        SettingsError: the run cannot be resumed exactly, or a regulariser needs weights that are frozen.
     """
     torch.manual_seed(settings.seed)
     optimizer = build_optimizer(classifier, fresh, settings)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     targets = torch.from_numpy(train.truth).to(runtime.device)
-    embeddings = word_embeddings(classifier.network) if settings.fgm else None
+    gradients = Gradients(classifier, loss, task, targets, settings, runtime)
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
     progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
+    average = MovingAverage(classifier, settings.ema)
     if resume:
         journal.say(f"resumed    in epoch {progress.epoch} after {progress.updates_in_epoch} updates")
+        average.weights = progress.average
+    progress.average = average.weights
 
-    while progress.epoch <= epochs and progress.epoch - progress.best_epoch <= settings.patience:
+    def judged(weights: dict[str, torch.Tensor] | None = None) -> tuple[NDArray[np.float32], float, DevScore]:
+        """Logits, loss and score on dev, of given weights or of those in place."""
+        if weights is not None:
+            classifier.load_state_dict(weights)
+        logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
+        dev_loss = float(loss(torch.from_numpy(logits), torch.from_numpy(dev.truth)).mean())
+        return logits, dev_loss, judge(logits, dev.truth)
+
+    while progress.epoch <= epochs and progress.epoch - _best_epoch(progress) <= settings.patience:
         classifier.train()
         started = time.monotonic()
         journal.begin(f"epoch {progress.epoch}/{epochs}", len(train.table))
@@ -131,19 +148,15 @@ def fit(
             epoch=progress.epoch,
             skip=progress.updates_in_epoch,
         ):
-            texts = sum(len(batch) for batch in batches)
-            progress.loss_sum += _add_gradient(classifier, batches, loss, targets, runtime)
-            if embeddings is not None:
-                with moved_along_gradient(embeddings, settings.fgm) as moved:
-                    if moved:
-                        _add_gradient(classifier, batches, loss, targets, runtime)
+            progress.loss_sum += gradients.add(batches)
             update = (progress.epoch - 1) * updates_per_epoch + progress.updates_in_epoch
-            set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup)
+            set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup, settings.schedule)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
+            average.update(update + 1)
             progress.updates_in_epoch += 1
-            journal.advance(texts)
+            journal.advance(sum(len(batch) for batch in batches))
             progress.seconds, started = progress.seconds + time.monotonic() - started, time.monotonic()
             checkpoints.save_if_due(update + 1, progress, classifier, optimizer)
         train_loss = float(progress.loss_sum) / len(train.table)
@@ -154,40 +167,39 @@ def fit(
             )
         speed = journal.end()
         journal.begin("dev", len(dev.table))
-        dev_logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
+        with average.in_place():
+            logits, dev_loss, score = judged()
+            # A small dev part ties often; then the loss, which counts every row, decides.
+            weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
+        kept = KeptEpoch(progress.epoch, [score.value, -dev_loss], weights, torch.from_numpy(logits))
+        progress.keep_best(kept, settings.average_best)
         journal.end()
-        dev_loss = float(loss(torch.from_numpy(dev_logits), torch.from_numpy(dev.truth)).mean())
-        score = judge(dev_logits, dev.truth)
         progress.seconds += time.monotonic() - started
         _tell(journal, progress, epochs, train_loss, dev_loss, score, speed)
-        # A small dev part ties often; then the loss, which counts every row, decides.
-        rank = [score.value, -dev_loss]
-        if progress.best_rank is None or rank > progress.best_rank:
-            progress.best_rank, progress.best_epoch = rank, progress.epoch
-            progress.best_logits = torch.from_numpy(dev_logits)
-            progress.best_weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
         progress.epoch, progress.updates_in_epoch, progress.loss_sum = progress.epoch + 1, 0, torch.zeros(())
 
-    ran = progress.epoch - 1
+    ran, best = progress.epoch - 1, progress.best
     if ran < epochs:
         journal.say(f"stopped    no better dev score for {settings.patience} epochs")
-    classifier.load_state_dict(progress.best_weights)
+
+    def rank_of(weights: dict[str, torch.Tensor]) -> list[float]:
+        _, dev_loss, score = judged(weights)
+        return [score.value, -dev_loss]
+
+    chosen = [best[place] for place in greedy_mean([kept.weights for kept in best], rank_of, best[0].rank)]
+    dev_logits = best[0].logits.numpy()
+    classifier.load_state_dict(best[0].weights)
+    if len(chosen) > 1:
+        averaged = mean_of_weights([kept.weights for kept in chosen])
+        dev_logits, _, score = judged(averaged)
+        epochs_averaged = ", ".join(str(kept.epoch) for kept in chosen)
+        journal.say(f"averaged   the weights of epochs {epochs_averaged}: dev {score.name} {score.value:.4f}")
     classifier.eval()
-    return Fitted(progress.best_epoch, ran, progress.best_logits.numpy(), progress.seconds)
+    return Fitted(best[0].epoch, [kept.epoch for kept in chosen], progress.history, dev_logits, progress.seconds)
 
 
-def _add_gradient(
-    classifier: EncoderClassifier, batches: Sequence[PackedBatch], loss: Loss, targets: Tensor, runtime: Runtime
-) -> Tensor:
-    """Add the gradient of one update's mean loss to the weights'; returns the () loss summed over its texts."""
-    texts, total = sum(len(batch) for batch in batches), torch.zeros(())
-    for batch in batches:
-        with runtime.autocast():
-            logits = classifier(batch)
-        batch_loss = loss(logits, targets[torch.from_numpy(batch.rows)]).sum()
-        (batch_loss / texts).backward()  # type: ignore[no-untyped-call]
-        total += batch_loss.detach().cpu()
-    return total
+def _best_epoch(progress: Progress) -> int:
+    return progress.best[0].epoch if progress.best else 0
 
 
 def _tell(
@@ -199,16 +211,17 @@ def _tell(
     score: DevScore,
     speed: float,
 ) -> None:
-    journal.record(
-        "epoch",
-        epoch=progress.epoch,
-        train_loss=train_loss,
-        dev_loss=dev_loss,
-        dev_score=score.value,
-        dev_score_name=score.name,
-        texts_per_second=round(speed, 1),
-        seconds=round(progress.seconds, 1),
-    )
+    shown = {
+        "epoch": progress.epoch,
+        "train_loss": train_loss,
+        "dev_loss": dev_loss,
+        "dev_score": score.value,
+        "dev_score_name": score.name,
+        "texts_per_second": round(speed, 1),
+        "seconds": round(progress.seconds, 1),
+    }
+    progress.history.append(shown)
+    journal.record("epoch", **shown)
     journal.say(
         f"epoch {progress.epoch:2}/{epochs}  loss {train_loss:.4f}  dev loss {dev_loss:.4f}  "
         f"dev {score.name} {score.value:.4f}  {speed:,.0f} texts/s"

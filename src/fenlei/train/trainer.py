@@ -31,6 +31,7 @@ from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Fitted, Part, fit
+from fenlei.train.optimizer import freeze_lowest
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +87,13 @@ class Trainer:
         """A new classifier for `rows`.
 
         Raises:
-            SettingsError: the texts may be longer than the encoder has positions.
+            SettingsError: the texts may be longer than the encoder has positions, or too many layers be frozen.
             EncoderError: the encoder cannot be used.
         """
-        classifier, fresh = new_classifier(self.encoder, self.labels.names, self.task, seed=self.settings.seed)
+        classifier, fresh = new_classifier(
+            self.encoder, self.labels.names, self.task, seed=self.settings.seed, pooling=self.settings.pooling
+        )
+        freeze_lowest(classifier, self.settings.freeze_layers)
         limit = classifier.max_tokens
         if limit is not None and self.settings.max_tokens > limit:
             raise SettingsError(f"--max-tokens is {self.settings.max_tokens}; this encoder has {limit} positions")
@@ -128,6 +132,7 @@ class Trainer:
             start.fresh,
             start.part,
             self._dev_part,
+            task=self.task,
             loss=loss_named(self.task, self.loss, LabelCounts.of(start.part.truth)),
             judge=lambda logits, truth: _judge(logits, truth, self.task),
             settings=self.settings,
