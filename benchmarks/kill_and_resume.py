@@ -25,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 from transformers import BertConfig, BertModel
 
-import fenlei.predict_file
+import fenlei.predict.files
 import fenlei.train.job  # noqa: F401  (imported once here, not in every fork)
 from fenlei.cli import main
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from kill_and_resume import write_encoder, write_rows
 
 from fenlei import Classifier, ReadOptions
-from fenlei.predict_file import predict_file
+from fenlei.predict.files import predict_file
 from fenlei.text.unlabelled import TextSource
 
 COMMON = ["--threads", "1"]

@@ -26,13 +26,7 @@ STAGES = [
     "train",
     "manifest",
     "bundle",
-    "scoring",
-    "prediction",
-    "evaluate",
-    "refit",
     "predict",
-    "results",
-    "predict_file",
     "cli",
 ]
 

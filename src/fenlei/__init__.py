@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fenlei.errors import BundleError, DataError, EncoderError, FenleiError, SettingsError
-    from fenlei.evaluate import Evaluation
     from fenlei.judge.fitting import DecisionPlan
     from fenlei.judge.report import Report
     from fenlei.judge.rules import Rules
     from fenlei.judge.thresholds import Goal
-    from fenlei.predict import Classifier
-    from fenlei.prediction import Prediction
+    from fenlei.predict.classifier import Classifier
+    from fenlei.predict.evaluate import Evaluation
+    from fenlei.predict.prediction import Prediction
     from fenlei.runtime import Runtime, open_runtime
     from fenlei.text.example import Example, pair_texts
     from fenlei.text.read import ReadOptions, read_examples
@@ -29,16 +29,16 @@ __version__ = "0.1.0"
 # Loaded when first used: `import fenlei` stays quick and touches nothing.
 _HOMES = {
     "BundleError": "fenlei.errors",
-    "Classifier": "fenlei.predict",
+    "Classifier": "fenlei.predict.classifier",
     "DataError": "fenlei.errors",
     "DecisionPlan": "fenlei.judge.fitting",
     "EncoderError": "fenlei.errors",
-    "Evaluation": "fenlei.evaluate",
+    "Evaluation": "fenlei.predict.evaluate",
     "Example": "fenlei.text.example",
     "FenleiError": "fenlei.errors",
     "Goal": "fenlei.judge.thresholds",
     "Journal": "fenlei.train.journal",
-    "Prediction": "fenlei.prediction",
+    "Prediction": "fenlei.predict.prediction",
     "ReadOptions": "fenlei.text.read",
     "Report": "fenlei.judge.report",
     "Rules": "fenlei.judge.rules",

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenlei import DataError, ReadOptions, SettingsError
-from fenlei import predict_file as module
-from fenlei.predict import Classifier
-from fenlei.predict_file import predict_file
-from fenlei.results import RowFormat, check_rows, settle_format
+from fenlei.predict import files as module
+from fenlei.predict.classifier import Classifier
+from fenlei.predict.files import predict_file
+from fenlei.predict.results import RowFormat, check_rows, settle_format
 from fenlei.text.unlabelled import TextSource
 
 

@@ -36,9 +36,9 @@ def compare(
     from fenlei.atomic import write_text
     from fenlei.cli.reading import options_like_training, read_labelled, say
     from fenlei.errors import SettingsError
-    from fenlei.evaluate import groups_of
     from fenlei.judge.comparison import changed_csv, compare_classifiers
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
+    from fenlei.predict.evaluate import groups_of
     from fenlei.text.example import readable_text
     from fenlei.text.labels import LabelSet
     from fenlei.train.journal import Journal

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fenlei.judge.fitting import DecisionPlan
     from fenlei.judge.rules import Rules
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
 
 
 def decide(
@@ -78,7 +78,7 @@ def decide(
     from rich.console import Console
 
     from fenlei.cli.reading import options_like_training, read_labelled, say
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
     from fenlei.train.journal import Journal
 
     named = (goal, thresholds, calibration, needs_person, blend, at_least_one, at_most, parents, exclusive)

@@ -11,7 +11,7 @@ from fenlei.cli import options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
     from fenlei.text.example import Example
 
 
@@ -42,7 +42,7 @@ def evaluate(
 
     from fenlei.bundle import report_folder
     from fenlei.cli.reading import options_like_training, read_labelled
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
 
     console = Console(stderr=True)
     classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)

@@ -36,9 +36,9 @@ def predict(
     from rich.console import Console
 
     from fenlei.cli.reading import options_like_training, say, say_skipped
-    from fenlei.predict import Classifier
-    from fenlei.predict_file import predict_file, predict_to_stream
-    from fenlei.results import settle_format
+    from fenlei.predict.classifier import Classifier
+    from fenlei.predict.files import predict_file, predict_to_stream
+    from fenlei.predict.results import settle_format
     from fenlei.text.unlabelled import TextSource
     from fenlei.train.journal import Journal
 

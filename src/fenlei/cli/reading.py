@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
     from fenlei.text.example import Example
     from fenlei.text.labels import Task
     from fenlei.text.read import BadRow, ReadOptions, Table

@@ -108,7 +108,7 @@ def train(
     from fenlei.bundle import refuse_to_overwrite, report_folder
     from fenlei.cli.evaluate import evaluate_and_write
     from fenlei.cli.reading import read_labelled, say, say_audit
-    from fenlei.predict import Classifier
+    from fenlei.predict.classifier import Classifier
     from fenlei.runtime import open_runtime
     from fenlei.text.read import ReadOptions
     from fenlei.train.config import TrainSettings

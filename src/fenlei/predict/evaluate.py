@@ -14,7 +14,7 @@ from fenlei.judge.error_rows import ErrorRow, error_rows
 from fenlei.judge.evaluation import Baseline, build_report
 from fenlei.judge.report import Report
 from fenlei.judge.scores import scores_from_logits
-from fenlei.scoring import Advance, Scorer
+from fenlei.predict.scoring import Advance, Scorer
 from fenlei.text.example import Example, readable_text, text_fingerprint
 
 

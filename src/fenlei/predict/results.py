@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fenlei.errors import DataError, SettingsError
-from fenlei.prediction import Prediction
+from fenlei.predict.prediction import Prediction
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".txt": "lines", ".parquet": "parquet", ".xlsx": "xlsx"}
 FORMATS = tuple(_SUFFIXES.values())

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
 from fenlei.errors import BundleError
-from fenlei.evaluate import Evaluation, evaluate, found_in
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision
 from fenlei.judge.rules import Rules
-from fenlei.prediction import Prediction, decide
-from fenlei.refit import refit
+from fenlei.predict.evaluate import Evaluation, evaluate, found_in
+from fenlei.predict.prediction import Prediction, decide
+from fenlei.predict.refit import refit
+from fenlei.predict.scoring import Scorer
 from fenlei.runtime import Runtime, library_versions, open_runtime
-from fenlei.scoring import Scorer
 from fenlei.text.example import Example, fingerprints
 from fenlei.text.labels import Task
 from fenlei.text.split import split_examples

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from fenlei.atomic import atomic_file, write_text
-from fenlei.predict import Classifier
-from fenlei.results import STREAMED, RowFormat, check_rows, finish
+from fenlei.predict.classifier import Classifier
+from fenlei.predict.results import STREAMED, RowFormat, check_rows, finish
 from fenlei.text.unlabelled import TextSource
 from fenlei.train.journal import Journal
 
@@ -36,7 +36,7 @@ def predict_file(
         classifier: gives the labels.
         texts: the rows.
         out: the result; `out.part` beside it while it grows.
-        result_format: one of `fenlei.results.FORMATS`.
+        result_format: one of `fenlei.predict.results.FORMATS`.
         top_k: how many scores a row gets; None: no scores.
         journal: told of the progress.
 

@@ -7,7 +7,7 @@ from fenlei.bundle import Bundle
 from fenlei.errors import DataError
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.judge.rules import Rules
-from fenlei.scoring import Advance, Scorer
+from fenlei.predict.scoring import Advance, Scorer
 from fenlei.text.example import Example, fingerprints, text_fingerprint
 
 
