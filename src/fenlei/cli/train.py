@@ -2,12 +2,13 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fenlei.atomic import write_text
 from fenlei.cli import options
+from fenlei.cli.settings_flags import with_settings_flags
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
 
@@ -21,6 +22,7 @@ Parts = dict[str, tuple[Example, ...]]
 LEAKS = ("drop", "keep", "error")
 
 
+@with_settings_flags
 def train(
     data: Annotated[
         list[Path],
@@ -28,14 +30,13 @@ def train(
             help="Labelled files (CSV, TSV, JSON, JSONL, xlsx, Parquet, txt), patterns, or a folder of classes."
         ),
     ],
+    *,
     out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
     dev: Annotated[
         list[Path] | None, typer.Option(help="Labelled rows that choose the epoch and fit the decision.")
     ] = None,
     test: Annotated[list[Path] | None, typer.Option(help="Labelled rows that are scored once, at the end.")] = None,
-    encoder: Annotated[
-        str, typer.Option(help="starter, a folder, a TensorFlow checkpoint, or a hub name.")
-    ] = "starter",
+    given: dict[str, Any],
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Updates between checkpoints; by the clock, under 3% of the time.", min=1)
     ] = None,
@@ -53,40 +54,6 @@ def train(
     leaks: Annotated[
         str, typer.Option(help="Training rows that stand in dev or test too, exactly or nearly: drop, keep or error.")
     ] = "drop",
-    task: Annotated[
-        str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(help="zlpr, bce, asl, focal, db, cb (multilabel); ce, ce-smooth, focal, cb (multiclass)."),
-    ] = None,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of a text; longer texts are cut.")] = 300,
-    truncation: Annotated[str, typer.Option(help="What stays of a longer text: head or head+tail.")] = "head",
-    normalize: Annotated[
-        str, typer.Option(help="none, clean (no invisible characters) or nfkc (also full-width forms made ordinary).")
-    ] = "none",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the rows; settled from their number.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 16,
-    tokens_per_batch: Annotated[
-        int, typer.Option(help="Most tokens run at once; lower it when memory is short.")
-    ] = 8192,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Peak rate of the pretrained weights; settled from their width.")
-    ] = None,
-    head_learning_rate: Annotated[float, typer.Option(help="Peak rate of the fresh weights.")] = 1e-3,
-    weight_decay: Annotated[float, typer.Option(help="Decoupled weight decay.")] = 0.01,
-    warmup: Annotated[float, typer.Option(help="Share of the updates in which the rate rises.")] = 0.1,
-    clip_norm: Annotated[float, typer.Option(help="Longest gradient.")] = 1.0,
-    patience: Annotated[int, typer.Option(help="Epochs without a better dev score before training stops.")] = 3,
-    fgm: Annotated[
-        float,
-        typer.Option(help="Adversarial training with word embeddings moved by this much; 0: none. Twice the time."),
-    ] = 0.0,
-    folds: Annotated[
-        int | None,
-        typer.Option(help="Fit the decision on out-of-fold scores of so many more models too: for small tables."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of split, order, fresh weights and dropout.")] = 42,
     encoding: options.Encoding = None,
     text_column: options.TextColumn = None,
     pair: options.Pair = False,
@@ -111,29 +78,10 @@ def train(
     from fenlei.predict.classifier import Classifier
     from fenlei.runtime import open_runtime
     from fenlei.text.read import ReadOptions
-    from fenlei.train.config import TrainSettings
     from fenlei.train.journal import Journal
+    from fenlei.train.recipes import settings_of
 
-    settings = TrainSettings(
-        encoder=encoder,
-        task=task,  # type: ignore[arg-type]  # checked by TrainSettings, as truncation is
-        loss=loss,
-        max_tokens=max_tokens,
-        truncation=truncation,  # type: ignore[arg-type]
-        normalize=normalize,  # type: ignore[arg-type]
-        epochs=epochs,
-        batch_size=batch_size,
-        tokens_per_batch=tokens_per_batch,
-        learning_rate=learning_rate,
-        head_learning_rate=head_learning_rate,
-        weight_decay=weight_decay,
-        warmup=warmup,
-        clip_norm=clip_norm,
-        patience=patience,
-        fgm=fgm,
-        folds=folds,
-        seed=seed,
-    )
+    settings = settings_of(**given)
     reading = ReadOptions(
         encoding=encoding,
         text_column=text_column,

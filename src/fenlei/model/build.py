@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fenlei.errors import EncoderError
-from fenlei.model.classifier import EncoderClassifier, Pooling
+from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.mean_pooled import MeanPooledNetwork
+from fenlei.model.pooling import Pooling
 from fenlei.text.labels import Task
 
 _HEAD = "head.safetensors"

@@ -5,7 +5,7 @@ Shapes: B texts, T tokens of a text, N tokens of a packed row, D hidden width, C
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,10 @@ from torch import Tensor, nn
 
 from fenlei.encoders.packing import IMPLEMENTATION, Packing, use_fast_dropout
 from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
+from fenlei.model.pooling import Pooling
 from fenlei.runtime import Runtime
 from fenlei.text.batches import PackedBatch, scoring_batches
 from fenlei.text.tokens import TokenTable
-
-Pooling = Literal["first", "mean"]
-"""`first`: the state of the first token, through the class's own pooler and head; `mean`: over the whole text."""
 
 # Float32 sums in another order differ by about 1e-6; texts that see each other differ by 0.01 and more.
 _PROOF_TOLERANCE = 1e-4

@@ -24,6 +24,7 @@ from fenlei.text.split import split_examples
 from fenlei.train.config import TrainSettings
 from fenlei.train.job import Trained, train
 from fenlei.train.journal import Journal
+from fenlei.train.recipes import settings_of
 
 
 class Classifier:
@@ -130,7 +131,7 @@ class Classifier:
         Args:
             examples: the training rows.
             dev: the rows that choose the epoch and fit the decision; None: a stratified tenth of `examples`.
-            settings: the settings; None: `TrainSettings(**more)`, so that
+            settings: the settings; None: `fenlei.train.recipes.settings_of(**more)`, so that
                 `Classifier.train(rows, encoder="starter", epochs=5)` does what it says.
             runtime: where to compute; None: settled from the machine.
             journal: where progress goes; None: nowhere.
@@ -140,12 +141,12 @@ class Classifier:
             resume: go on from the newest checkpoint there.
             keep_fingerprints: keep 16-byte hashes of the texts in the bundle, so that an evaluation can tell which
                 rows it was made of. Who has a text can find out by them whether it was among these.
-            more: fields of `TrainSettings`.
+            more: a recipe and fields of `TrainSettings`.
 
         Raises:
             FenleiError: the data, the settings or the encoder cannot be used; see `fenlei.errors`.
         """
-        settings = settings or TrainSettings(**more)
+        settings = settings or settings_of(**more)
         runtime = runtime or open_runtime()
         train_rows = tuple(examples)
         if dev is None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from fenlei.errors import SettingsError
-from fenlei.model.classifier import Pooling
+from fenlei.model.pooling import Pooling
 from fenlei.text.labels import Task, known_task
 from fenlei.text.normalize import Normalization
 from fenlei.text.tokens import TextSettings, Truncation
@@ -16,25 +16,29 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 6, 10
 
 
 Schedule = Literal["linear", "cosine", "constant"]
+Recipe = Literal["fast", "balanced", "strong"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """The settings of one training run; a field that is None is settled from data or encoder."""
 
+    recipe: Recipe = "balanced"
+    """What the other settings start from: `fast`, `balanced` or `strong`, as `fenlei.train.recipes` has it."""
+
     encoder: str = "starter"
     """Where the pretrained encoder comes from: `starter`, a folder, a TensorFlow checkpoint, or a hub name."""
 
     task: Task | None = None
-    """`multilabel` or `multiclass`; None: multiclass if every training row has exactly one label."""
+    """`multilabel` or `multiclass`; by default multiclass if every training row has exactly one label."""
 
     loss: str | None = None
     """`zlpr` (default), `bce`, `bce-weighted`, `asl`, `focal`, `db` or `cb` for multilabel; `ce`, `ce-smooth`, `focal`
     or `cb` for multiclass; see `fenlei.model.losses`."""
 
     pooling: Pooling | None = None
-    """What the head reads: `first`, the first token's state, or `mean`, the mean over the text; None: `mean` where the
-    encoder brings no pooler of its own."""
+    """What the head reads: `first`, the first token's state, or `mean`, the mean over the text; by default `mean` where
+    the encoder brings no pooler of its own."""
 
     max_tokens: int = 300
     """The most tokens of a text, special tokens included; longer texts are cut."""
@@ -46,7 +50,7 @@ class TrainSettings:
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
 
     epochs: int | None = None
-    """Passes over the training rows; None: about 900 updates, but 6 to 10 passes."""
+    """Passes over the training rows; by default about 900 updates, but 6 to 10 passes."""
 
     batch_size: int = 16
     """Texts of one update."""
@@ -55,7 +59,7 @@ class TrainSettings:
     """The most tokens run at once; an update that has more is accumulated over several runs."""
 
     learning_rate: float | None = None
-    """Peak rate of the pretrained weights; None: 3e-5 at width 768, rising with the inverse square of the width."""
+    """Peak rate of the pretrained weights; by default 3e-5 at width 768, with the inverse square of the width."""
 
     head_learning_rate: float = 1e-3
     """Peak rate of the weights that are not pretrained."""
@@ -103,7 +107,7 @@ class TrainSettings:
 
     folds: int | None = None
     """Train so many more models on all folds of the training rows but one, to fit the decision on their scores of
-    the fold left out and not on dev alone: for small tables. None: do not."""
+    the fold left out and not on dev alone: for small tables."""
 
     seed: int = 42
     """Of the split, the order of the rows, the fresh weights and dropout."""

@@ -1,0 +1,28 @@
+"""Recipes: written-out settings that were chosen on rows cut from training parts; docs/results.md has the evidence."""
+
+from typing import Any, get_args
+
+from fenlei.errors import SettingsError
+from fenlei.train.config import Recipe, TrainSettings
+
+RECIPES: dict[Recipe, dict[str, Any]] = {
+    "fast": {"epochs": 3},
+    "balanced": {},
+    "strong": {"fgm": 0.5, "average_best": 3, "patience": 5},
+}
+"""What each sets otherwise than `TrainSettings` does by itself."""
+
+
+def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
+    """The settings of a recipe, with those given in place of its own.
+
+    Args:
+        recipe: a name in `RECIPES`.
+        given: fields of `TrainSettings`.
+
+    Raises:
+        SettingsError: there is no such recipe, or a value cannot be used.
+    """
+    if recipe not in RECIPES:
+        raise SettingsError(f"--recipe is {recipe!r}; accepted are {', '.join(get_args(Recipe))}")
+    return TrainSettings(recipe=recipe, **RECIPES[recipe] | given)
