@@ -79,6 +79,13 @@ def test_a_reloaded_classifier_answers_alike_to_the_bit(trained, folder):
     assert load(folder).decision == trained.decision
 
 
+def test_a_bundle_from_before_pooling_was_stored_still_loads(trained, copy):
+    manifest = json.loads((copy / "fenlei.json").read_text("utf-8"))
+    assert manifest.pop("pooling") == "first"
+    (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
+    np.testing.assert_array_equal(load(copy).scores(TEXTS), trained.scores(TEXTS))
+
+
 def test_transformers_alone_gives_the_same_logits(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()

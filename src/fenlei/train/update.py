@@ -50,7 +50,7 @@ class Gradients:
         """Add the gradient of one update's mean loss; returns the () loss summed over its texts, unregularised."""
         settings = self._settings
         total = self._add(batches, divergent=settings.rdrop)
-        # Both attacks start from the gradient of the texts as they are.
+        # FGM moves along the gradient of the texts as they are, AWP along the sum of that and FGM's.
         if self._words is not None:
             with moved_along_gradient(self._words, settings.fgm) as moved:
                 if moved:
