@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fenlei.errors import FenleiError
+from fenlei.judge.metrics import row_blocks
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import Loss
@@ -28,6 +29,9 @@ from fenlei.train.journal import Journal
 from fenlei.train.optimizer import build_optimizer, set_rate
 from fenlei.train.update import Gradients
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 
 @dataclass(frozen=True)
 class Part:
@@ -35,11 +39,11 @@ class Part:
 
     Attributes:
         table: the tokens of B texts.
-        truth: (B, C) uint8.
+        truth: (B, C) uint8, sparse: of many labels a row has few.
     """
 
     table: TokenTable
-    truth: NDArray[np.uint8]
+    truth: "csr_array"
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,8 @@ def fit(
     torch.manual_seed(settings.seed)
     optimizer = build_optimizer(classifier, fresh, settings)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    targets = torch.from_numpy(train.truth).to(runtime.device)
-    gradients = Gradients(classifier, loss, task, targets, settings, runtime)
+    gradients = Gradients(classifier, loss, task, train.truth, settings, runtime)
+    dev_truth = dev.truth.toarray()
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
     progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
@@ -132,8 +136,10 @@ def fit(
         if weights is not None:
             classifier.load_state_dict(weights)
         logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
-        dev_loss = float(loss(torch.from_numpy(logits), torch.from_numpy(dev.truth)).mean())
-        return logits, dev_loss, judge(logits, dev.truth)
+        # In blocks, since a loss makes several tables of the size of its logits.
+        blocks = row_blocks(*logits.shape)
+        losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
+        return logits, float(torch.cat(losses).mean()), judge(logits, dev_truth)
 
     while progress.epoch <= epochs and progress.epoch - _best_epoch(progress) <= settings.patience:
         classifier.train()
