@@ -154,6 +154,9 @@ def train(
     facts |= {
         "best_epoch": fitted.best_epoch,
         "averaged_epochs": fitted.averaged,
+        "dev_score": fitted.dev_score,
+        "dev_score_name": fitted.history[-1]["dev_score_name"],
+        "dev_loss": fitted.dev_loss,
         "history": fitted.history,
         "seconds": round(fitted.seconds, 1),
     }

@@ -70,6 +70,7 @@ class Fitted:
         averaged: the epochs whose weights were averaged, the best first; it alone if none was.
         history: what each epoch showed, as JSON: `epoch`, `train_loss`, `dev_loss`, `dev_score`, `dev_score_name`.
         dev_logits: (B, C) of the dev part by the kept weights.
+        dev_score, dev_loss: of them.
         seconds: of the whole loop.
     """
 
@@ -77,6 +78,8 @@ class Fitted:
     averaged: list[int]
     history: list[dict[str, Any]]
     dev_logits: NDArray[np.float32]
+    dev_score: float
+    dev_loss: float
     seconds: float
 
 
@@ -193,15 +196,24 @@ def fit(
         return [score.value, -dev_loss]
 
     chosen = [best[place] for place in greedy_mean([kept.weights for kept in best], rank_of, best[0].rank)]
-    dev_logits = best[0].logits.numpy()
+    dev_logits, [dev_score, negative_loss] = best[0].logits.numpy(), best[0].rank
     classifier.load_state_dict(best[0].weights)
     if len(chosen) > 1:
         averaged = mean_of_weights([kept.weights for kept in chosen])
-        dev_logits, _, score = judged(averaged)
+        dev_logits, dev_loss, score = judged(averaged)
+        dev_score, negative_loss = score.value, -dev_loss
         epochs_averaged = ", ".join(str(kept.epoch) for kept in chosen)
         journal.say(f"averaged   the weights of epochs {epochs_averaged}: dev {score.name} {score.value:.4f}")
     classifier.eval()
-    return Fitted(best[0].epoch, [kept.epoch for kept in chosen], progress.history, dev_logits, progress.seconds)
+    return Fitted(
+        best_epoch=best[0].epoch,
+        averaged=[kept.epoch for kept in chosen],
+        history=progress.history,
+        dev_logits=dev_logits,
+        dev_score=dev_score,
+        dev_loss=-negative_loss,
+        seconds=progress.seconds,
+    )
 
 
 def _best_epoch(progress: Progress) -> int:
