@@ -11,18 +11,17 @@ with its blend.
 """
 
 import argparse
-import json
-import time
 from pathlib import Path
 
-import numpy as np
+from rich.console import Console
 
-from fenlei import Classifier, read_examples, split_examples
-from fenlei.judge.comparison import compare_classifiers
-from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
+from fenlei import read_examples
 from fenlei.judge.report import MAIN_FIGURE, shown
 from fenlei.runtime import open_runtime
-from fenlei.text.labels import LabelSet
+from fenlei.study.protocol import draw_rows
+from fenlei.study.trials import Trial, compare_trials, find_trials, run_trials
+from fenlei.train.config import TrainSettings
+from fenlei.train.journal import Journal
 
 # Rows to train on, at most so many to judge on, and epochs.
 PROTOCOLS = {
@@ -76,77 +75,28 @@ def main():
         return
     runtime = open_runtime(threads=given.threads)
     for data in given.data:
-        parts, labels, task = drawn(given.folder / data / "train.jsonl", data)
-        for name in given.settings:
-            for seed in given.seeds:
-                place = given.out / data / f"{name}, seed {seed}"
-                if not (place / "facts.json").exists():
-                    one_run(place, parts, labels, task, PROTOCOLS[data][2], SETTINGS[name], seed, runtime)
+        rows = drawn(given.folder / data / "train.jsonl", data)
+        variants = {name: SETTINGS[name] for name in given.settings}
+        with Journal(console=Console(stderr=True)) as journal:
+            settings = TrainSettings(epochs=PROTOCOLS[data][2])
+            run_trials(given.out / data, rows, variants, given.seeds, settings, runtime, journal)
 
 
 def drawn(path, data):
-    """The train, dev and judged rows of a data set, its labels and its task."""
+    """The rows of a data set's protocol."""
     train, judged, _ = PROTOCOLS[data]
     rows = read_examples(path).examples
-    shares = {"train": train, "dev": train // 10, "judged": min(judged, len(rows) - train - train // 10)}
-    rest = len(rows) - sum(shares.values())
-    counts = shares | ({"rest": rest} if rest else {})
-    parts = split_examples(rows, ratios={name: count / len(rows) for name, count in counts.items()}, seed=0)
-    labels = LabelSet.from_examples(parts["train"])
-    known = set(labels.names)
-    kept = {name: [row for row in parts[name] if set(row.labels) <= known] for name in shares}
-    task = "multilabel" if any(len(row.labels) != 1 for row in rows) else "multiclass"
-    return kept, labels, task
-
-
-def one_run(place, parts, labels, task, epochs, setting, seed, runtime):
-    place.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    classifier = Classifier.train(
-        parts["train"],
-        dev=parts["dev"],
-        runtime=runtime,
-        epochs=epochs,
-        patience=epochs,
-        task=task,
-        seed=seed,
-        **setting,
-    )
-    seconds = time.monotonic() - began
-    texts = [row.text for row in parts["judged"]]
-    held_out = classifier.fitted_decision.held_out
-    np.savez_compressed(
-        place / "arrays.npz",
-        logits=classifier.logits(texts),
-        baseline_logits=classifier._scorer.baseline_logits(texts),
-        truth=labels.encode(parts["judged"], task),
-        dev_logits=held_out.logits,
-        dev_baseline_logits=held_out.baseline_logits,
-        dev_truth=held_out.truth,
-        support=labels.encode(parts["train"], task).sum(0),
-    )
-    facts = {
-        "task": task,
-        "rows": {name: len(rows) for name, rows in parts.items()},
-        "seconds": round(seconds),
-        "history": classifier._bundle.record["training"]["history"],
-        "setting": setting,
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    (place / "facts.json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{place}: {seconds:.0f} s", flush=True)
+    dev = train // 10
+    return draw_rows(rows, None, train=train, dev=dev, judged=min(judged, len(rows) - train - dev), seed=0)
 
 
 def table(out):
     """Markdown lines: a table a data set, each setting against `default` on the same rows and seeds."""
     for data in sorted(path.name for path in out.iterdir() if path.is_dir()):
-        runs = {}
-        for facts in sorted((out / data).glob("*/facts.json")):
-            name, _, seed = facts.parent.name.rpartition(", seed ")
-            runs.setdefault(name, {})[int(seed)] = facts.parent
-        first = json.loads((next(iter(runs["default"].values())) / "facts.json").read_text(encoding="utf-8"))
-        task, rows = first["task"], first["rows"]
-        main = MAIN_FIGURE[task]
+        runs = find_trials(out / data)
+        alone, blended = (compare_trials(runs, "default", blend=blend) for blend in (False, True))
+        rows = Trial.read(next(iter(runs["default"].values()))).facts["rows"]
+        main = MAIN_FIGURE[alone.task]
         yield f"\n### {data}\n"
         yield (
             f"{rows['train']:,} training rows, {rows['dev']:,} for epoch and decision, judged on {rows['judged']:,} "
@@ -154,37 +104,17 @@ def table(out):
         )
         yield "| setting | seeds | encoder alone | over default | blended | over default | macro-F1 over default | s |"
         yield "|---|---|---|---|---|---|---|---|"
-        decided = {
-            name: {seed: decisions(place, task) for seed, place in places.items()} for name, places in runs.items()
-        }
-        for name in sorted(runs, key=lambda name: (name != "default", name)):
-            seeds = sorted(runs[name].keys() & runs["default"].keys())
-            seconds = [json.loads((runs[name][s] / "facts.json").read_text(encoding="utf-8"))["seconds"] for s in seeds]
-            cells = []
-            for blended in (0, 1):
-                truth = np.concatenate([decided[name][seed][2] for seed in seeds])
-                own, default = (
-                    np.concatenate([decided[one][seed][blended] for seed in seeds]) for one in (name, "default")
-                )
-                # A row is drawn with all its answers, one of each seed.
-                row = [str(i) for _ in seeds for i in range(len(truth) // len(seeds))]
-                labels = [str(i) for i in range(truth.shape[1])]
-                found = compare_classifiers(truth, default, own, labels, task, groups=row)
-                cells += [f"{found.second[main]:.4f}", shown(found.differences[main], "+")]
-                macro = shown(found.differences["macro_f1"], "+")
-            yield f"| {name} | {len(seeds)} | {' | '.join(cells)} | {macro} | {np.mean(seconds):.0f} |"
+        for one, other in zip(alone.lines, blended.lines, strict=True):
+            cells = [cell for line in (one, other) for cell in (f"{line.figures[main].value:.4f}", over(line, main))]
+            yield (
+                f"| {one.name} | {len(one.seeds)} | {' | '.join(cells)} | {over(other, 'macro_f1')} | "
+                f"{one.seconds:.0f} |"
+            )
 
 
-def decisions(place, task):
-    """(B, C) answers of the encoder alone and of its blend with the baseline, decisions fitted on dev; and truth."""
-    with np.load(place / "arrays.npz") as arrays:
-        held_out = HeldOut(arrays["dev_logits"], arrays["dev_baseline_logits"], arrays["dev_truth"], "dev")
-        logits, baseline_logits, truth = arrays["logits"], arrays["baseline_logits"], arrays["truth"]
-    answers = []
-    for blend in (False, True):
-        fitted = FittedDecision.fit(held_out, task, DecisionPlan(blend=blend))
-        answers.append(fitted.decision.apply(fitted.scores(logits, baseline_logits)))
-    return *answers, truth
+def over(line, figure):
+    """The difference from the default; nothing for the default itself."""
+    return shown(line.differences[figure], "+") if line.differences else ""
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from transformers import BertConfig, BertForSequenceClassification
 
 from fenlei.errors import FenleiError, SettingsError
@@ -49,7 +50,9 @@ def part(rows, seed):
         texts.append([1, *random.permutation(words), 2])
     lengths = [len(text) for text in texts]
     ids = np.concatenate(texts).astype(np.int32)
-    return Part(TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]), np.array(lengths, np.int32)), truth)
+    return Part(
+        TokenTable(ids, np.concatenate([[0], np.cumsum(lengths)]), np.array(lengths, np.int32)), csr_array(truth)
+    )
 
 
 def exact_match(logits, truth):
@@ -82,7 +85,7 @@ def run(model=None, *, journal=None, judge=exact_match, checkpoints=None, resume
 def test_it_learns_what_can_be_learned(tmp_path):
     with Journal(tmp_path / "journal.jsonl") as journal:
         model, fitted = run(classifier(dropout=0.0), epochs=20, patience=20, journal=journal)
-    assert exact_match(fitted.dev_logits, part(40, seed=2).truth).value > 0.9
+    assert exact_match(fitted.dev_logits, part(40, seed=2).truth.toarray()).value > 0.9
     # The weights that are left are those that were judged best.
     np.testing.assert_array_equal(predict_logits(model, part(40, seed=2).table, RUNTIME), fitted.dev_logits)
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text("utf-8").splitlines()]

@@ -9,6 +9,7 @@ from fenlei.cli.compare import compare
 from fenlei.cli.convert import convert
 from fenlei.cli.decide import decide
 from fenlei.cli.evaluate import evaluate
+from fenlei.cli.losses import losses
 from fenlei.cli.predict import predict
 from fenlei.cli.split import split
 from fenlei.cli.train import train
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, split, train, evaluate, compare, decide, predict, convert):
+for command in (check, split, losses, train, evaluate, compare, decide, predict, convert):
     app.command()(command)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from fenlei.atomic import atomic_file, write_text
 from fenlei.errors import BundleError, DataError
 from fenlei.text.labels import Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 FORMAT = 1
 _TENSORS = "linear.safetensors"
@@ -55,12 +58,13 @@ class LinearModel:
     bias: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, texts: Sequence[str], truth: NDArray[Any], task: Task) -> "LinearModel":
-        """Fit on B texts and their (B, C) truth; the same input gives the same model.
+    def fit(cls, texts: Sequence[str], truth: "csr_array | NDArray[Any]", task: Task) -> "LinearModel":
+        """Fit on B texts and their (B, C) truth, sparse or dense; the same input gives the same model.
 
         Raises:
             DataError: no two texts have a character in common.
         """
+        from scipy.sparse import csc_array
         from sklearn.svm import LinearSVC
 
         vectorizer = _new_vectorizer(min_df=_MIN_TEXTS, max_features=max(1, _MOST_WEIGHTS // truth.shape[1]))
@@ -75,8 +79,10 @@ class LinearModel:
         features = features.astype(np.float64)
         weights = np.zeros((truth.shape[1], features.shape[1]), dtype=np.float16)
         bias = np.zeros(truth.shape[1], dtype=np.float32)
+        columns = csc_array(truth)
         for label in range(truth.shape[1]):
-            right = truth[:, label] != 0
+            right = np.zeros(truth.shape[0], dtype=bool)
+            right[columns.indices[columns.indptr[label] : columns.indptr[label + 1]]] = True
             if right.all() or not right.any():
                 bias[label] = _CERTAIN if right.all() else -_CERTAIN
                 continue

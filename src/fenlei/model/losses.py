@@ -6,6 +6,7 @@ Shapes: B texts, C labels.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from fenlei.text.labels import Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(B, C) logits, (B, C) targets of 0 and 1 -> (B,)."""
@@ -32,9 +36,9 @@ class LabelCounts:
     rows: int
 
     @classmethod
-    def of(cls, truth: NDArray[np.uint8]) -> "LabelCounts":
-        """Count (B, C) truth."""
-        return cls(truth.sum(axis=0, dtype=np.int64), len(truth))
+    def of(cls, truth: "csr_array | NDArray[np.uint8]") -> "LabelCounts":
+        """Count (B, C) truth, sparse or dense."""
+        return cls(truth.sum(axis=0, dtype=np.int64), truth.shape[0])
 
     def bounded(self) -> NDArray[np.float64]:
         """(C,) support, at least 1 and less than all rows, so that odds and inverses exist."""

@@ -147,13 +147,16 @@ def train(
     held_out = HeldOut(fitted.dev_logits, trainer.baseline_logits(baseline, dev_rows), dev_truth, "dev")
     if fold_scores:
         source_of_rows = f"{settings.folds} folds of train"
-        held_out = held_out.with_more(**fold_scores, truth=start.part.truth, source=source_of_rows)
+        held_out = held_out.with_more(**fold_scores, truth=start.part.truth.toarray(), source=source_of_rows)
     decision = FittedDecision.fit(held_out, task, DecisionPlan())
     if decision.blend.baseline:
         journal.say(f"blend      {decision.blend} logits: better on held-out rows than the encoder alone")
     facts |= {
         "best_epoch": fitted.best_epoch,
         "averaged_epochs": fitted.averaged,
+        "dev_score": fitted.dev_score,
+        "dev_score_name": fitted.history[-1]["dev_score_name"],
+        "dev_loss": fitted.dev_loss,
         "history": fitted.history,
         "seconds": round(fitted.seconds, 1),
     }

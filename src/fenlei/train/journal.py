@@ -87,7 +87,7 @@ class Journal:
             self._before += texts
             return
         now = time.monotonic()
-        left = _clock((self._total - self._done) / self._speed(now))
+        left = clock((self._total - self._done) / self._speed(now))
         status = f"{self._done:,}/{self._total:,}  {self._speed(now):,.0f} texts/s  {left} left"
         if self._live and self._task is not None:
             self._live.update(self._task, completed=self._done, note=status)
@@ -106,7 +106,8 @@ class Journal:
         return max(self._done - self._before, 1e-9) / max(now - self._started, 1e-9)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`1:05:00`, or `5:00` below an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fenlei.errors import FenleiError
+from fenlei.judge.metrics import row_blocks
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import Loss
@@ -28,6 +29,9 @@ from fenlei.train.journal import Journal
 from fenlei.train.optimizer import build_optimizer, set_rate
 from fenlei.train.update import Gradients
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 
 @dataclass(frozen=True)
 class Part:
@@ -35,11 +39,11 @@ class Part:
 
     Attributes:
         table: the tokens of B texts.
-        truth: (B, C) uint8.
+        truth: (B, C) uint8, sparse: of many labels a row has few.
     """
 
     table: TokenTable
-    truth: NDArray[np.uint8]
+    truth: "csr_array"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Fitted:
         averaged: the epochs whose weights were averaged, the best first; it alone if none was.
         history: what each epoch showed, as JSON: `epoch`, `train_loss`, `dev_loss`, `dev_score`, `dev_score_name`.
         dev_logits: (B, C) of the dev part by the kept weights.
+        dev_score, dev_loss: of them.
         seconds: of the whole loop.
     """
 
@@ -73,6 +78,8 @@ class Fitted:
     averaged: list[int]
     history: list[dict[str, Any]]
     dev_logits: NDArray[np.float32]
+    dev_score: float
+    dev_loss: float
     seconds: float
 
 
@@ -116,8 +123,8 @@ def fit(
     torch.manual_seed(settings.seed)
     optimizer = build_optimizer(classifier, fresh, settings)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    targets = torch.from_numpy(train.truth).to(runtime.device)
-    gradients = Gradients(classifier, loss, task, targets, settings, runtime)
+    gradients = Gradients(classifier, loss, task, train.truth, settings, runtime)
+    dev_truth = dev.truth.toarray()
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
     progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
@@ -132,8 +139,10 @@ def fit(
         if weights is not None:
             classifier.load_state_dict(weights)
         logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
-        dev_loss = float(loss(torch.from_numpy(logits), torch.from_numpy(dev.truth)).mean())
-        return logits, dev_loss, judge(logits, dev.truth)
+        # In blocks, since a loss makes several tables of the size of its logits.
+        blocks = row_blocks(*logits.shape)
+        losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
+        return logits, float(torch.cat(losses).mean()), judge(logits, dev_truth)
 
     while progress.epoch <= epochs and progress.epoch - _best_epoch(progress) <= settings.patience:
         classifier.train()
@@ -187,15 +196,24 @@ def fit(
         return [score.value, -dev_loss]
 
     chosen = [best[place] for place in greedy_mean([kept.weights for kept in best], rank_of, best[0].rank)]
-    dev_logits = best[0].logits.numpy()
+    dev_logits, [dev_score, negative_loss] = best[0].logits.numpy(), best[0].rank
     classifier.load_state_dict(best[0].weights)
     if len(chosen) > 1:
         averaged = mean_of_weights([kept.weights for kept in chosen])
-        dev_logits, _, score = judged(averaged)
+        dev_logits, dev_loss, score = judged(averaged)
+        dev_score, negative_loss = score.value, -dev_loss
         epochs_averaged = ", ".join(str(kept.epoch) for kept in chosen)
         journal.say(f"averaged   the weights of epochs {epochs_averaged}: dev {score.name} {score.value:.4f}")
     classifier.eval()
-    return Fitted(best[0].epoch, [kept.epoch for kept in chosen], progress.history, dev_logits, progress.seconds)
+    return Fitted(
+        best_epoch=best[0].epoch,
+        averaged=[kept.epoch for kept in chosen],
+        history=progress.history,
+        dev_logits=dev_logits,
+        dev_score=dev_score,
+        dev_loss=-negative_loss,
+        seconds=progress.seconds,
+    )
 
 
 def _best_epoch(progress: Progress) -> int:

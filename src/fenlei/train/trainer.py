@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Fitted, Part, fit
 from fenlei.train.optimizer import freeze_lowest
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +166,7 @@ class Trainer:
         return self._part(self.dev_rows)
 
     def _part(self, rows: Sequence[Example]) -> Part:
-        return Part(self.text_encoder.encode([row.text for row in rows]), self.labels.encode(rows, self.task))
+        return Part(self.text_encoder.encode([row.text for row in rows]), self.labels.encode_sparse(rows, self.task))
 
     def _kept_texts(self, rows: Sequence[Example]) -> list[str]:
         return [self.text_encoder.kept_text(row.text) for row in rows]
@@ -184,7 +187,7 @@ def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) ->
 
 def _arrays(part: Part) -> list[NDArray[Any]]:
     types = [] if part.table.seconds is None else [part.table.seconds]
-    return [part.table.ids, part.table.offsets, part.truth, *types]
+    return [part.table.ids, part.table.offsets, part.truth.indptr, part.truth.indices, *types]
 
 
 def _digest(arrays: Iterable[NDArray[Any]]) -> str:
@@ -195,8 +198,8 @@ def _digest(arrays: Iterable[NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _log_odds(truth: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _log_odds(truth: "csr_array") -> NDArray[np.float64]:
     """(C,) log-odds of each label's share, smoothed by one row on either side."""
     positive = truth.sum(axis=0, dtype=np.float64)
-    odds: NDArray[np.float64] = (positive + 1) / (len(truth) - positive + 1)
+    odds: NDArray[np.float64] = (positive + 1) / (truth.shape[0] - positive + 1)
     return np.log(odds)

@@ -4,6 +4,7 @@ Shapes: B texts, C labels.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from fenlei.text.batches import PackedBatch
 from fenlei.text.labels import Task
 from fenlei.train.config import TrainSettings
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 
 class Gradients:
     """Adds the gradients of updates to a classifier's weights.
@@ -24,7 +28,7 @@ class Gradients:
         classifier: on the runtime's device, in training mode.
         loss: (B, C) logits and truth -> (B,).
         task: of the classifier; R-Drop reads logits by it.
-        targets: (rows, C) truth of all training rows, on the runtime's device.
+        targets: (rows, C) truth of all training rows, sparse; made dense a batch at a time.
         settings: which regularisers there are.
         runtime: where to compute.
 
@@ -37,7 +41,7 @@ class Gradients:
         classifier: EncoderClassifier,
         loss: Loss,
         task: Task,
-        targets: Tensor,
+        targets: "csr_array",
         settings: TrainSettings,
         runtime: Runtime,
     ) -> None:
@@ -64,7 +68,7 @@ class Gradients:
     def _add(self, batches: Sequence[PackedBatch], *, divergent: float = 0.0) -> Tensor:
         texts, total = sum(len(batch) for batch in batches), torch.zeros(())
         for batch in batches:
-            truth = self._targets[torch.from_numpy(batch.rows)]
+            truth = torch.from_numpy(self._targets[batch.rows].toarray()).to(self._runtime.device)
             logits = self._logits(batch)
             batch_loss = self._loss_of(logits, truth)
             objective = batch_loss

@@ -1,0 +1,1 @@
+"""Several classifiers trained on one cut of the rows, each kept on disk, and compared."""
