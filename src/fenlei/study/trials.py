@@ -71,7 +71,7 @@ class Trial:
         """
         facts = _facts(folder)
         try:
-            with np.load(folder / _ARRAYS) as arrays:
+            with (folder / _ARRAYS).open("rb") as file, np.load(file) as arrays:
                 return cls(
                     task=facts["task"],
                     logits=arrays["logits"],
