@@ -106,10 +106,11 @@ def apply_corrections(
 def _applied(examples: Sequence[Example], answers: Mapping[str, tuple[str, ...]], still_open: int) -> Corrected:
     corrected, changes = [], []
     for example in examples:
-        labels = answers.get(example.id)
-        if labels is not None and set(labels) != set(example.labels or ()):
-            before, after = "|".join(example.labels or ()), "|".join(labels)
-            changes.append(Change(example.id, "labels corrected", before, after))
+        given, answer = example.labels or (), answers.get(example.id)
+        if answer is not None and set(answer) != set(given):
+            # Tools sort: what stays, stays in its place.
+            labels = tuple(dict.fromkeys([*(label for label in given if label in answer), *answer]))
+            changes.append(Change(example.id, "labels corrected", "|".join(given), "|".join(labels)))
             example = replace(example, labels=labels)
         corrected.append(example)
     return Corrected(tuple(corrected), tuple(changes), len(answers) - len(changes), still_open)

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fenlei.clean.evidence import Evidence
-from fenlei.judge.label_errors import DEFAULT, Method, find_label_errors
+from fenlei.judge.label_errors import find_label_errors
 from fenlei.plain_table import aligned
 from fenlei.text.duplicates import SEARCHED, Duplicates, connected, find_duplicates
 from fenlei.text.example import Example, readable_text
@@ -129,7 +129,6 @@ def find_suspects(
     examples: Sequence[Example],
     evidence: Evidence,
     *,
-    method: Method = DEFAULT,
     near: bool | None = None,
     most: int | None = None,
 ) -> Findings:
@@ -141,7 +140,6 @@ def find_suspects(
     Args:
         examples: B labelled rows.
         evidence: their scores.
-        method: how the scores are judged.
         near: whether to look for near duplicates; None: among up to 200,000 rows.
         most: how many rows the list has at most; None: all that were found.
 
@@ -150,7 +148,7 @@ def find_suspects(
         SettingsError: cleanlab is not installed.
     """
     labels, given = evidence.labels, evidence.labels.encode(examples, evidence.task) != 0
-    errors = find_label_errors(given, evidence.scores, evidence.known, evidence.task, method)
+    errors = find_label_errors(given, evidence.scores, evidence.known, evidence.task)
     search = len(examples) <= SEARCHED if near is None else near
     duplicates = find_duplicates([example.text for example in examples], near=search)
     same, similar = _disagreements(examples, duplicates)

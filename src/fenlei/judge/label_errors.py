@@ -1,8 +1,8 @@
 """Given labels and out-of-sample scores -> labels that are likely wrong, and labels that are likely missing.
 
-How many there are is estimated by confident learning (Northcutt et al., 2021, "Confident Learning: Estimating
-Uncertainty in Dataset Labels", as in cleanlab), label by label in a multi-label task; which they are by the score of
-what was given. Scores of rows that the scoring model was trained on are no evidence.
+By confident learning (Northcutt et al., 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", as in
+cleanlab), label by label in a multi-label task; ranked by the score of what was given. Scores of rows that the
+scoring model was trained on are no evidence.
 
 Shapes: B rows, C labels.
 """
@@ -20,7 +20,8 @@ from fenlei.text.labels import Task
 Method = Literal["low_self_confidence", "confident_learning", "prune_by_noise_rate", "prune_by_class", "both"]
 """cleanlab's names for how many of which rows are suspects; benchmarks/label_errors.md compares them."""
 
-DEFAULT: Method = "low_self_confidence"
+# What found most at the same length of list; a label that is missing has a low self-confidence too rarely.
+DEFAULTS: dict[Task, Method] = {"multilabel": "confident_learning", "multiclass": "low_self_confidence"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class LabelErrors:
 
 
 def find_label_errors(
-    truth: NDArray[Any], scores: Floats, known: NDArray[np.bool_], task: Task, method: Method = DEFAULT
+    truth: NDArray[Any], scores: Floats, known: NDArray[np.bool_], task: Task, method: Method | None = None
 ) -> LabelErrors:
     """Judge the given labels.
 
@@ -54,12 +55,12 @@ def find_label_errors(
         scores: (B, C) in [0, 1], by models that have not seen the row.
         known: (B, C), whether the scoring model could know the label; what it could not is not judged.
         task: multi-class: a row's label is wrong and the one with the highest score missing, or neither.
-        method: of cleanlab.
+        method: of cleanlab; None: the task's own of `DEFAULTS`.
 
     Raises:
         SettingsError: cleanlab is not installed.
     """
-    find = _cleanlab()
+    find, method = _cleanlab(), method or DEFAULTS[task]
     given = truth != 0
     if task == "multiclass":
         return _of_classes(given, scores, known, method, find)
