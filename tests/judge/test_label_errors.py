@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fenlei.errors import SettingsError
-from fenlei.judge.label_errors import Method, find_label_errors
+from fenlei.judge.label_errors import SURE, Method, find_label_errors
 
 
 def everything(shape):
@@ -78,7 +78,7 @@ def test_what_the_model_could_not_know_is_not_judged():
 
 
 def test_label_by_label_it_is_cleanlabs_own_multilabel_filter():
-    """Where the scores contradict what was given; the rest of cleanlab's finds are left out."""
+    """But for what the scores agree with, which is left out, and what they contradict for sure, which is added."""
     from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
 
     random = np.random.default_rng(5)
@@ -89,9 +89,29 @@ def test_label_by_label_it_is_cleanlabs_own_multilabel_filter():
     found = find_label_errors(given, scores, everything(given.shape), "multilabel", "confident_learning")
     lists = [np.flatnonzero(row).tolist() for row in given]
     theirs = find_multilabel_issues_per_class(lists, scores, filter_by="confident_learning", n_jobs=1)
-    agree = np.where(given != 0, scores, 1 - scores) >= 0.5
-    assert ((found.wrong | found.missing) == (theirs & ~agree)).all()
-    assert (found.wrong | found.missing).any()
+    chance = np.where(given != 0, scores, 1 - scores)
+    assert ((found.wrong | found.missing) == ((theirs & (chance < 0.5)) | (chance <= 1 - SURE))).all()
+    assert (theirs & (chance < 0.5) & (chance > 1 - SURE)).any()
+
+
+def test_a_gross_error_is_found_also_beside_a_model_that_is_surer_of_everything_else():
+    classes = np.repeat(np.arange(2), 20)
+    scores = np.where(np.eye(2)[classes] != 0, 0.9999, 0.0001)
+    scores[3] = (0.998, 0.002)
+    given = np.eye(2, dtype=np.uint8)[classes]
+    given[3] = (0, 1)
+    for task in ("multiclass", "multilabel"):
+        found = find_label_errors(given, scores, everything(given.shape), task)
+        assert found.suspects().tolist() == [3]
+        assert np.argwhere(found.missing).tolist() == [[3, 0]]
+    scores[3] = (0.9, 0.1)
+    assert find_label_errors(given, scores, everything(given.shape), "multiclass").suspects().tolist() == []
+
+
+def test_a_label_that_no_row_has_may_be_missing():
+    """As with a bundle that knows more labels than the rows it judges."""
+    given, scores = np.zeros((3, 1), dtype=np.uint8), np.array([[0.1], [0.96], [0.9]])
+    assert np.argwhere(find_label_errors(given, scores, everything((3, 1)), "multilabel").missing).tolist() == [[1, 0]]
 
 
 @settings(max_examples=150, deadline=None)

@@ -23,6 +23,13 @@ Method = Literal["low_self_confidence", "confident_learning", "prune_by_noise_ra
 # What found most at the same length of list; a label that is missing has a low self-confidence too rarely.
 DEFAULTS: dict[Task, Method] = {"multilabel": "confident_learning", "multiclass": "low_self_confidence"}
 
+SURE = 0.95
+"""A score that contradicts what was given is a suspicion from here on, however sure of itself the model is on average.
+
+Confident learning alone compares a score with the mean of its class: beside scores of 0.999 one of 0.998 counts for
+nothing, and a good classifier would find not even a gross error.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class LabelErrors:
@@ -74,7 +81,7 @@ def find_label_errors(
         pair = np.stack([1 - scores[rows, label], scores[rows, label]], axis=1)
         suspected[rows, label] = find(has.astype(np.int64), pair, filter_by=method, min_examples_per_class=0, n_jobs=1)
     # Where the scores agree with what was given there is no suspicion, however many errors were estimated.
-    suspected &= chance < 0.5
+    suspected = (suspected & (chance < 0.5)) | (known & (chance <= 1 - SURE))
     quality = np.where(known, chance, np.inf).min(axis=1, initial=np.inf)
     return LabelErrors(suspected & given, suspected & ~given, np.where(np.isinf(quality), np.nan, quality))
 
@@ -87,18 +94,19 @@ def _of_classes(
     wrong, missing = np.zeros(given.shape, dtype=bool), np.zeros(given.shape, dtype=bool)
     quality = np.full(len(given), np.nan)
     quality[rows] = scores[rows, classes[rows]]
+    best = scores.argmax(axis=1)
+    suspected = np.zeros(len(given), dtype=bool)
+    suspected[rows] = scores[rows, best[rows]] >= SURE
     # Thresholds are means over the rows of a class: a class without rows has none and is left to the scores.
     present, numbers = np.unique(classes[rows], return_inverse=True)
     if len(present) > 1:
         table = scores[np.ix_(rows, present)]
         total = table.sum(axis=1, keepdims=True)
         table = np.divide(table, total, out=np.full_like(table, 1 / len(present)), where=total > 0)
-        suspects = rows[find(numbers, table, filter_by=method, min_examples_per_class=0, n_jobs=1)]
-        best = scores[suspects].argmax(axis=1)
-        differs = best != classes[suspects]
-        suspects, best = suspects[differs], best[differs]
-        wrong[suspects, classes[suspects]] = True
-        missing[suspects, best] = True
+        suspected[rows] |= find(numbers, table, filter_by=method, min_examples_per_class=0, n_jobs=1)
+    suspects = np.flatnonzero(suspected & (best != classes))
+    wrong[suspects, classes[suspects]] = True
+    missing[suspects, best[suspects]] = True
     return LabelErrors(wrong, missing, quality)
 
 
