@@ -4,8 +4,10 @@
 
 Never give it a test part. Of the rows a share is broken: multi-class, another class drawn at random; multi-label, one
 label removed, one added, or one exchanged, a third each (a row without labels gets one). The broken rows are all that
-counts as an error, although the data have errors of their own: precision is a lower bound. Prints Markdown tables:
-means over the seeds, in brackets the lowest and the highest.
+counts as an error, although the data have errors of their own: precision is a lower bound. All ways but the last have
+fenlei's rule for sure contradictions in them. `found and mended`: of the broken rows found, those where the suspected
+and suggested labels lead back to the truth. Prints Markdown tables: means over the seeds, in brackets the lowest and
+the highest.
 """
 
 import argparse
@@ -74,7 +76,7 @@ def main() -> None:
     rows = read_examples(arguments.data, ReadOptions(on_bad_row="skip")).examples
     task, labels = settle_task(rows), LabelSet.from_examples(rows)
     truth = labels.encode(rows, task)
-    print(f"\n### {arguments.data.name}: {len(rows):,} rows, {len(labels)} labels, {task}")
+    print(f"\n### {arguments.data.parent.name}/{arguments.data.name}: {len(rows):,} rows, {len(labels)} labels, {task}")
     for share in arguments.shares:
         measured: dict[str, list[dict[str, float]]] = {}
         seconds = []
