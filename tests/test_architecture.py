@@ -28,6 +28,7 @@ STAGES = [
     "bundle",
     "predict",
     "study",
+    "clean",
     "cli",
 ]
 

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from fenlei.cli.check import check
+from fenlei.cli.clean import clean
 from fenlei.cli.compare import compare
 from fenlei.cli.convert import convert
 from fenlei.cli.decide import decide
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, split, losses, train, evaluate, compare, decide, predict, convert):
+for command in (check, split, clean, losses, train, evaluate, compare, decide, predict, convert):
     app.command()(command)
 
 

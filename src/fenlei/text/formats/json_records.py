@@ -15,6 +15,9 @@ from fenlei.text.rows import Row, RowSource, identity_of
 LABELS = "labels"
 """The column that an annotation tool's answers go to."""
 
+NOT_ANNOTATED = "nobody has annotated it"
+"""The problem of a task that was exported without an annotation."""
+
 
 def open_json(path: Path, encoding: str) -> RowSource:
     """The records of a JSON-lines file, or of a file with one JSON array.
@@ -73,7 +76,7 @@ def _label_studio(number: int, task: dict[str, Any]) -> Row:
     done = [one for one in done if one.get("ground_truth")] or done
     answers = {tuple(sorted(_choices(one))) for one in done}
     if not answers:
-        return Row(number, cells, "nobody has annotated it")
+        return Row(number, cells, NOT_ANNOTATED)
     if len(answers) > 1:
         shown = " / ".join("|".join(answer) or "no label" for answer in sorted(answers))
         return Row(number, cells, f"its annotators disagree ({shown})")
