@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from fenlei import Example, Journal
+from fenlei import Example, Journal, open_runtime
 
 LABELS = ["体育", "财经", "健康"]
 WORDS = {"财经": "股票涨跌银行", "体育": "球队比赛决赛", "健康": "新药临床医院"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Threads are the process's: what another module left behind would sum in another order, to the last bit."""
+    open_runtime(device="cpu", precision="float32", threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from fenlei import Classifier, Journal, SettingsError, TrainSettings, open_runtime
+from fenlei import Classifier, Journal, SettingsError, TrainSettings
+from fenlei.runtime import Runtime
 from fenlei.study.seeds import SeedRun, SeedRuns, delete_seeds, train_seeds
 
-# Opened, so that threads are one from the start: sums by two differ in the last bit.
-RUNTIME = open_runtime(device="cpu", precision="float32", threads=1)
+RUNTIME = Runtime(device="cpu", precision="float32", threads=1)
 
 
 @pytest.fixture(scope="module")
