@@ -1,4 +1,4 @@
-"""Recipes: written-out settings that were chosen on rows cut from training parts; docs/results.md has the evidence."""
+"""Recipes: written-out sets of settings. LOG.md says what was measured of them so far, and what was not."""
 
 from typing import Any, get_args
 
