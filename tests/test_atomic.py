@@ -1,6 +1,6 @@
 import pytest
 
-from fenlei.atomic import atomic_file, atomic_folder, write_text
+from fenlei.atomic import atomic_file, atomic_folder, is_occupied, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -47,3 +47,11 @@ def test_a_folder_and_its_files_are_readable_by_others_as_usual(tmp_path):
     (tmp_path / "plain" / "file").write_text("1")
     assert (tmp_path / "bundle").stat().st_mode == (tmp_path / "plain").stat().st_mode
     assert (tmp_path / "bundle" / "private").stat().st_mode == (tmp_path / "plain" / "file").stat().st_mode
+
+
+def test_a_place_is_occupied_by_a_file_or_by_what_a_folder_holds(tmp_path):
+    assert not is_occupied(tmp_path / "nothing")
+    assert not is_occupied(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert is_occupied(tmp_path / "file")
+    assert is_occupied(tmp_path)

@@ -69,6 +69,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_occupied(path: Path) -> bool:
+    """Whether there is something at `path`: a folder that is not empty, or no folder at all."""
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

@@ -3,7 +3,7 @@ import pytest
 
 from fenlei.errors import DataError
 from fenlei.text.example import Example, text_fingerprint
-from fenlei.text.split import fold_ratios, split_examples
+from fenlei.text.split import fold_places, fold_ratios, split_examples
 
 RATIOS = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
@@ -91,3 +91,13 @@ def test_folds_stay_equal_where_labels_are_rare():
     rows = [Example(str(number), f"第{number}条各不相同的文本", (f"类{number // 3}",)) for number in range(120)]
     parts = split_examples(rows, "multiclass", ratios=fold_ratios(5), seed=0, near=False, first_has_all=False)
     assert {len(part) for part in parts.values()} == {24}
+
+
+def test_fold_places_are_those_of_the_split_and_cover_a_row_that_stands_twice():
+    rows = multilabel(60)
+    rows.append(rows[7])
+    places = fold_places(rows, "multilabel", 3, seed=2)
+    assert sorted(place for fold in places.values() for place in fold) == list(range(61))
+    parts = split_examples(rows, "multilabel", ratios=fold_ratios(3), seed=2, first_has_all=False)
+    assert {name: tuple(rows[place] for place in fold) for name, fold in places.items()} == parts
+    assert any({7, 60} <= set(fold) for fold in places.values())

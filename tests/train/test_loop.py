@@ -250,3 +250,23 @@ def test_the_rate_follows_its_schedule(schedule, expected):
         set_rate(optimizer, update, 10, 0.2, schedule)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx(expected)
+
+
+def test_progress_never_runs_past_its_total():
+    """Also when the means of the best epochs are judged after the last one."""
+
+    class Counting(Journal):
+        def begin(self, label, total):
+            self.counted, self.bound = 0, total
+
+        def advance(self, texts, *, resumed=False):
+            self.counted += texts
+            assert self.counted <= self.bound
+
+    ranks = iter([0.5, 0.7, 0.6, 0.8, 0.4, 0.8])
+    run(
+        epochs=3,
+        average_best=3,
+        journal=Counting(),
+        judge=lambda logits, truth: DevScore(next(ranks), "planned", False),
+    )

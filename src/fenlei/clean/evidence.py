@@ -92,7 +92,8 @@ def evidence_of_bundle(
             hint="judge by folds: leave out --bundle",
         )
     scores = np.zeros((len(texts), len(classifier.labels)))
-    scores[~seen] = classifier.scores([text for text, known in zip(texts, seen, strict=True) if not known])
-    advance(len(texts))
+    advance(int(seen.sum()))
+    unseen = [text for text, known in zip(texts, seen, strict=True) if not known]
+    scores[~seen] = classifier.scores(unseen, advance=advance)
     known = np.repeat(~seen[:, None], scores.shape[1], axis=1)
     return Evidence(LabelSet(classifier.labels), classifier.task, scores, known, seen, name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from fenlei.atomic import atomic_folder, write_text
+from fenlei.atomic import atomic_folder, is_occupied, write_text
 from fenlei.clean.suspects import Findings, Suspect
 from fenlei.errors import DataError
 from fenlei.text.cells import SEPARATORS
@@ -33,14 +33,19 @@ _LONGEST_CELL = 16_000
 _SHOWN_OTHERS = 5
 
 
-def write_suspects(folder: Path, findings: Findings, task: Task) -> None:
-    """Write the list into a new `folder`, whole or not at all.
+def require_new(folder: Path) -> None:
+    """Check that a list may be written to `folder`.
 
     Raises:
         DataError: something is there already, which may hold somebody's corrections.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if is_occupied(folder):
         raise DataError(f"{folder} exists and may hold corrections", hint="name another --out")
+
+
+def write_suspects(folder: Path, findings: Findings, task: Task) -> None:
+    """Write the list into a new `folder`, whole or not at all; raises as `require_new` does."""
+    require_new(folder)
     with atomic_folder(folder) as temporary:
         rows = _sheet_rows(findings)
         out = io.StringIO()

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _SHOWN_LABELS = 100
 
 
+@with_flags(reading=(options.ENCODING, options.TEXT_COLUMN, *options.LABELS, *options.ROWS))
 def check(
     data: Annotated[
         list[str], typer.Argument(help="Labelled files, patterns, or folders of classes; each is looked at as a part.")
@@ -40,12 +42,8 @@ def check(
     task: Annotated[
         str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
     ] = None,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Look at labelled files before training.
 
@@ -67,16 +65,8 @@ def check(
     console = Console(stderr=True)
     settled = known_task(task)
     text_settings = TextSettings(max_tokens=max_tokens, normalize=normalize)  # type: ignore[arg-type]
-    reading = ReadOptions(
-        encoding=encoding,
-        text_column=text_column,
-        label_column=label_column,
-        id_column=id_column,
-        group_column=group_column,
-        label_separator=label_separator,
-        on_bad_row="skip",
-    )
-    tables = read_parts(data, reading, console, task=settled)
+    read_options = ReadOptions(**reading, on_bad_row="skip")
+    tables = read_parts(data, read_options, console, task=settled)
     if fix and len(tables) > 1:
         raise SettingsError(f"--fix mends one file at a time, and {len(tables)} are given")
     text_encoder, findings = _look_of_encoder(tables, encoder, text_settings)

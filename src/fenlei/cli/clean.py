@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _FOLDS = 5
 
 
+@with_flags(reading=options.READING, where=options.RUNTIME)
 def clean(
     data: Annotated[list[str], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
     out: Annotated[Path, typer.Option(help="Folder for the list; with --corrections the CSV for the corrected rows.")],
@@ -47,17 +49,9 @@ def clean(
     task: Annotated[
         str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
     ] = None,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    *,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Find rows whose labels may be wrong, and put corrections back.
 
@@ -66,8 +60,10 @@ def clean(
     """
     from rich.console import Console
 
+    from fenlei.clean.suspect_files import require_new
     from fenlei.cli.reading import options_like_training, read_labelled
     from fenlei.errors import SettingsError
+    from fenlei.judge.label_errors import issue_finder
     from fenlei.text.labels import known_task, settle_task
     from fenlei.text.read import ReadOptions
 
@@ -77,24 +73,18 @@ def clean(
     if most is not None and most < 1:
         raise SettingsError(f"--most is {most}; it must be 1 or more")
     console, settled = Console(stderr=True), known_task(task)
-    reading: dict[str, Any] = {
-        "text_column": text_column,
-        "pair": pair,
-        "encoding": encoding,
-        "label_column": label_column,
-        "id_column": id_column,
-        "group_column": group_column,
-        "label_separator": label_separator,
-        "on_bad_row": on_bad_row,
-    }
+    if corrections is None:
+        # What would fail at the end is checked before the work.
+        require_new(out)
+        issue_finder()
     classifier = None
     if bundle is not None:
         from fenlei.predict.classifier import Classifier
 
-        classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
+        classifier = Classifier.load(bundle, **where)
         settled = classifier.task
-    how = ReadOptions(**reading) if classifier is None else options_like_training(classifier, **reading)
-    rows = read_labelled(data, how, console, task=settled)
+    read_options = ReadOptions(**reading) if classifier is None else options_like_training(classifier, **reading)
+    rows = read_labelled(data, read_options, console, task=settled)
     settled = settled or settle_task(rows)
     if corrections is not None:
         _correct(rows, corrections, settled, data, out, new_labels, console, as_json=as_json)

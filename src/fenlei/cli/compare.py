@@ -2,30 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 
 
+@with_flags(reading=options.READING, where=options.RUNTIME)
 def compare(
     first: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
     second: Annotated[Path, typer.Argument(help="Another; differences are this one minus the first.")],
     data: Annotated[list[Path], typer.Argument(help="Labelled files that neither was trained on.")],
     out: Annotated[Path | None, typer.Option(help="Folder for compare.json and changed.csv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    *,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Compare two classifiers on the same labelled rows, with intervals of the paired difference.
 
@@ -44,9 +38,7 @@ def compare(
     from fenlei.train.journal import Journal
 
     console = Console(stderr=True)
-    classifiers = [
-        Classifier.load(bundle, device=device, precision=precision, threads=threads) for bundle in (first, second)
-    ]
+    classifiers = [Classifier.load(bundle, **where) for bundle in (first, second)]
     labels, task = classifiers[0].labels, classifiers[0].task
     if (set(classifiers[1].labels), classifiers[1].task) != (set(labels), task):
         apart = sorted(set(labels) ^ set(classifiers[1].labels))
@@ -55,18 +47,8 @@ def compare(
             + (f"{len(apart)} labels are not in both, e.g. {apart[0]!r}" if apart else "the same labels"),
             hint="compare classifiers of the same task and labels",
         )
-    reading = options_like_training(
-        classifiers[0],
-        text_column=text_column,
-        pair=pair,
-        encoding=encoding,
-        label_column=label_column,
-        id_column=id_column,
-        group_column=group_column,
-        label_separator=label_separator,
-        on_bad_row=on_bad_row,
-    )
-    rows = read_labelled(data, reading, console, task=task)
+    read_options = options_like_training(classifiers[0], **reading)
+    rows = read_labelled(data, read_options, console, task=task)
     texts = [row.text for row in rows]
     given = []
     with Journal(console=console) as journal:

@@ -1,11 +1,12 @@
 """`fenlei decide`: show the rule from scores to labels, or change it without training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 from fenlei.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from fenlei.predict.classifier import Classifier
 
 
+@with_flags(reading=[one for one in options.READING if one not in options.ROWS], where=options.RUNTIME)
 def decide(
     bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
     data: Annotated[
@@ -61,15 +63,9 @@ def decide(
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Only print the rule.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Bring back the rule before the last change.")] = False,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    label_column: options.LabelColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    *,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Fit the decision again, for another goal or with other rules, and print it.
 
@@ -85,23 +81,15 @@ def decide(
     changes = bool(data) or any(option is not None for option in named)
     if (show or restore) and (changes or (show and restore)):
         raise SettingsError("--show and --restore each stand alone", hint="leave out the other options")
-    classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
+    classifier = Classifier.load(bundle, **where)
     console = Console(stderr=True)
     if restore:
         classifier = classifier.restore_decision()
     elif changes:
         rows = None
         if data:
-            reading = options_like_training(
-                classifier,
-                text_column=text_column,
-                pair=pair,
-                encoding=encoding,
-                label_column=label_column,
-                label_separator=label_separator,
-                on_bad_row=on_bad_row,
-            )
-            rows = read_labelled(data, reading, console, task=classifier.task)
+            read_options = options_like_training(classifier, **reading)
+            rows = read_labelled(data, read_options, console, task=classifier.task)
         plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person, blend)
         rules = _changed_rules(classifier, at_least_one, at_most, parents, exclusive)
         with Journal(console=console) as journal:

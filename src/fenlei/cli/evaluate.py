@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from fenlei.text.example import Example
 
 
+@with_flags(reading=options.READING, where=options.RUNTIME)
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
     data: Annotated[list[Path], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
@@ -22,17 +24,9 @@ def evaluate(
         Path | None, typer.Option(help="Folder for the report; by default BUNDLE/report/<name of the data>.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead of text.")] = False,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    *,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Measure a classifier on labelled rows.
 
@@ -45,19 +39,9 @@ def evaluate(
     from fenlei.predict.classifier import Classifier
 
     console = Console(stderr=True)
-    classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
-    reading = options_like_training(
-        classifier,
-        text_column=text_column,
-        pair=pair,
-        encoding=encoding,
-        label_column=label_column,
-        id_column=id_column,
-        group_column=group_column,
-        label_separator=label_separator,
-        on_bad_row=on_bad_row,
-    )
-    rows = read_labelled(data, reading, console, task=classifier.task)
+    classifier = Classifier.load(bundle, **where)
+    read_options = options_like_training(classifier, **reading)
+    rows = read_labelled(data, read_options, console, task=classifier.task)
     evaluate_and_write(classifier, rows, out or report_folder(bundle, data[0].stem), console, as_json=as_json)
 
 

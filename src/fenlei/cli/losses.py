@@ -2,17 +2,23 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import settings_flags, with_flags
+
+# Of the settings those that a comparison of losses needs; all others are the default recipe's.
+_SETTINGS = ("epochs", "encoder", "task", "max_tokens", "batch_size", "learning_rate")
 
 
+@with_flags(given=settings_flags(*_SETTINGS), reading=options.READING, where=options.RUNTIME)
 def losses(
     data: Annotated[
         list[Path], typer.Argument(help="Labelled files; training, dev and judged rows are cut from them.")
     ],
+    *,
     out: Annotated[Path, typer.Option(help="Folder where every finished run is kept: the command goes on from it.")],
     names: Annotated[
         str | None,
@@ -22,30 +28,10 @@ def losses(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each loss, a seed each, from 42 on.", min=1)] = 1,
     rows: Annotated[int | None, typer.Option(help="Most rows to train on, for a cheap screen.", min=1)] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the rows; settled from their number.")] = None,
-    encoder: Annotated[
-        str, typer.Option(help="starter, a folder, a TensorFlow checkpoint, or a hub name.")
-    ] = "starter",
-    task: Annotated[
-        str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
-    ] = None,
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of a text; longer texts are cut.")] = 300,
-    batch_size: Annotated[int, typer.Option(help="Texts of one update.")] = 16,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Peak rate of the pretrained weights; settled from their width.")
-    ] = None,
+    given: dict[str, Any],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Compare losses on your own rows: same rows, same updates, a decision fitted on dev for each.
 
@@ -65,26 +51,10 @@ def losses(
     from fenlei.train.journal import Journal
 
     console = Console(stderr=True)
-    settings = TrainSettings(
-        encoder=encoder,
-        task=task,  # type: ignore[arg-type]  # checked by TrainSettings
-        epochs=epochs,
-        max_tokens=max_tokens,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-    )
-    reading = ReadOptions(
-        encoding=encoding,
-        text_column=text_column,
-        pair=pair,
-        label_column=label_column,
-        id_column=id_column,
-        group_column=group_column,
-        label_separator=label_separator,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
-    )
-    runtime = open_runtime(device=device, precision=precision, threads=threads)
-    examples = read_labelled(data, reading, console, task=settings.task)
+    settings = TrainSettings(**given)
+    read_options = ReadOptions(**reading)
+    runtime = open_runtime(**where)
+    examples = read_labelled(data, read_options, console, task=settings.task)
     drawn = draw_rows(examples, settings.task, **study_sizes(len(examples), rows), seed=settings.seed)
     accepted = LOSS_NAMES[drawn.task]
     default = accepted[0]

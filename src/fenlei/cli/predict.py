@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 
 
+@with_flags(reading=(options.ENCODING, options.TEXT_COLUMN, options.PAIR, options.ON_BAD_ROW), where=options.RUNTIME)
 def predict(
     bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
     file: Annotated[str, typer.Argument(help="A file as for train, labels not needed; - for lines from stdin.")] = "-",
@@ -20,13 +22,9 @@ def predict(
         ),
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Add the scores of the K highest labels.", min=1)] = None,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    *,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Predict the labels of each row.
 
@@ -42,15 +40,9 @@ def predict(
     from fenlei.text.unlabelled import TextSource
     from fenlei.train.journal import Journal
 
-    classifier = Classifier.load(bundle, device=device, precision=precision, threads=threads)
-    reading = options_like_training(
-        classifier,
-        text_column=text_column,
-        pair=pair,
-        encoding=encoding,
-        on_bad_row=on_bad_row,
-    )
-    texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), reading)
+    classifier = Classifier.load(bundle, **where)
+    read_options = options_like_training(classifier, **reading)
+    texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), read_options)
     result_format = settle_format(out_format, out, texts.format)
     console = Console(stderr=True)
     with Journal(console=console) as journal:

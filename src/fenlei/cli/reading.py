@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def options_like_training(
-    classifier: "Classifier", *, text_column: Sequence[str] | None, pair: bool, **options: Any
+    classifier: "Classifier", *, text_column: Sequence[str] | None = None, pair: bool = False, **options: Any
 ) -> "ReadOptions":
     """Reading options for a file that the classifier is to judge: text columns as in training unless named.
 

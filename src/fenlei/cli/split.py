@@ -1,11 +1,12 @@
 """`fenlei split`: labelled files -> parts whose labels are alike and that share no text."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fenlei.cli import options
+from fenlei.cli.flags import with_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _SHOWN_LABELS = 100
 
 
+@with_flags(reading=[one for one in options.READING if one is not options.PAIR])
 def split(
     data: Annotated[list[str], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
     out: Annotated[Path, typer.Option(help="Folder for the parts: one CSV each.")],
@@ -31,13 +33,8 @@ def split(
     task: Annotated[
         str | None, typer.Option(help="multilabel or multiclass; settled from the data if not given.")
     ] = None,
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Split labelled files: stratified by label, groups and duplicates (exact and near) on one side.
 
@@ -59,16 +56,8 @@ def split(
     if there and not overwrite:
         raise DataError(f"{there[0]} exists", hint="name another --out, or add --overwrite")
     console = Console(stderr=True)
-    reading = ReadOptions(
-        encoding=encoding,
-        text_column=text_column,
-        label_column=label_column,
-        id_column=id_column,
-        group_column=group_column,
-        label_separator=label_separator,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
-    )
-    rows = read_labelled(data, reading, console, task=settled)
+    read_options = ReadOptions(**reading)
+    rows = read_labelled(data, read_options, console, task=settled)
     parts = split_examples(rows, settled, ratios=shares, seed=seed, near=near, first_has_all=folds is None)
     for name, part in parts.items():
         write_examples(files[name], part)

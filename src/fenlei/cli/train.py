@@ -8,7 +8,7 @@ import typer
 
 from fenlei.atomic import write_text
 from fenlei.cli import options
-from fenlei.cli.settings_flags import with_settings_flags
+from fenlei.cli.flags import settings_flags, with_flags
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
 
@@ -22,7 +22,7 @@ Parts = dict[str, tuple[Example, ...]]
 LEAKS = ("drop", "keep", "error")
 
 
-@with_settings_flags
+@with_flags(given=settings_flags(), reading=options.READING, where=options.RUNTIME)
 def train(
     data: Annotated[
         list[Path],
@@ -54,17 +54,8 @@ def train(
     leaks: Annotated[
         str, typer.Option(help="Training rows that stand in dev or test too, exactly or nearly: drop, keep or error.")
     ] = "drop",
-    encoding: options.Encoding = None,
-    text_column: options.TextColumn = None,
-    pair: options.Pair = False,
-    label_column: options.LabelColumn = None,
-    id_column: options.IdColumn = None,
-    group_column: options.GroupColumn = None,
-    label_separator: options.LabelSeparator = None,
-    on_bad_row: options.OnBadRow = "error",
-    device: options.Device = None,
-    precision: options.Precision = None,
-    threads: options.Threads = None,
+    reading: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     """Train a classifier on labelled files and write a bundle.
 
@@ -82,24 +73,15 @@ def train(
     from fenlei.train.recipes import settings_of
 
     settings = settings_of(**given)
-    reading = ReadOptions(
-        encoding=encoding,
-        text_column=text_column,
-        pair=pair,
-        label_column=label_column,
-        id_column=id_column,
-        group_column=group_column,
-        label_separator=label_separator,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]  # checked by ReadOptions
-    )
+    read_options = ReadOptions(**reading)
     # What would fail at the end is checked before the work.
     if leaks not in LEAKS:
         raise SettingsError(f"--leaks is {leaks!r}; accepted are {', '.join(LEAKS)}")
     refuse_to_overwrite(out, overwrite=overwrite)
-    runtime = open_runtime(device=device, precision=precision, threads=threads)
+    runtime = open_runtime(**where)
     console = Console(stderr=True)
     parts = {
-        name: read_labelled(files, reading, console, task=settings.task)
+        name: read_labelled(files, read_options, console, task=settings.task)
         for name, files in (("train", data), ("dev", dev), ("test", test))
         if files
     }
@@ -113,8 +95,8 @@ def train(
             name: [str(path) for path in files or ()] for name, files in (("train", data), ("dev", dev), ("test", test))
         },
         "rows": {name: len(rows) for name, rows in parts.items()},
-        "text_columns": list(reading.text_columns),
-        "pair": reading.pair,
+        "text_columns": list(read_options.text_columns),
+        "pair": read_options.pair,
     }
     run.mkdir(parents=True, exist_ok=True)
     if not resume:

@@ -67,7 +67,7 @@ def find_label_errors(
     Raises:
         SettingsError: cleanlab is not installed.
     """
-    find, method = _cleanlab(), method or DEFAULTS[task]
+    find, method = issue_finder(), method or DEFAULTS[task]
     given = truth != 0
     if task == "multiclass":
         return _of_classes(given, scores, known, method, find)
@@ -110,7 +110,12 @@ def _of_classes(
     return LabelErrors(wrong, missing, quality)
 
 
-def _cleanlab() -> Any:
+def issue_finder() -> Any:
+    """The function of cleanlab, so that its absence can be told before the scoring.
+
+    Raises:
+        SettingsError: cleanlab is not installed.
+    """
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:

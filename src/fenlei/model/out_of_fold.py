@@ -4,7 +4,6 @@ Shapes: B rows, C labels.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from fenlei.model.linear import LinearModel
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task
-from fenlei.text.split import fold_ratios, split_examples
+from fenlei.text.split import fold_places
 
 
 def out_of_fold_logits(
@@ -43,15 +42,12 @@ def out_of_fold_logits(
         SettingsError: fewer than two folds.
     """
     truth = labels.encode(examples, task)
-    numbered = [replace(example, id=str(row)) for row, example in enumerate(examples)]
-    parts = split_examples(numbered, task, ratios=fold_ratios(folds), seed=seed, first_has_all=False)
     logits = np.zeros(truth.shape, dtype=np.float32)
     known = np.zeros(truth.shape, dtype=bool)
-    for part in parts.values():
-        held_out = np.array([int(example.id) for example in part], dtype=np.int64)
+    for held_out in fold_places(examples, task, folds, seed=seed).values():
         others = np.setdiff1d(np.arange(len(examples)), held_out)
         model = LinearModel.fit([examples[row].text for row in others.tolist()], truth[others], task)
-        logits[held_out] = model.logits([examples[row].text for row in held_out.tolist()])
+        logits[held_out] = model.logits([examples[row].text for row in held_out])
         known[held_out] = truth[others].any(axis=0) & (truth[others] == 0).any(axis=0)
         advance(len(held_out))
     if known.any():

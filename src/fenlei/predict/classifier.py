@@ -1,7 +1,7 @@
 """Texts -> scores -> labels: the classifier as its users hold it, from Python and behind the command line."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +84,7 @@ class Classifier:
 
     def fingerprint(self) -> dict[str, Any]:
         """What the answers depend on, as JSON: the bundle's content, and how it is computed."""
-        runtime = self._runtime
-        return {
-            "content": self._bundle.fingerprint(),
-            "device": runtime.device,
-            "precision": runtime.precision,
-            "threads": runtime.threads,
-        }
+        return {"content": self._bundle.fingerprint(), **asdict(self._runtime)}
 
     @classmethod
     def load(

@@ -3,16 +3,17 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fenlei.atomic import write_text
+from fenlei.atomic import is_occupied, write_text
 from fenlei.errors import DataError, SettingsError
 from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.split import split_examples
+from fenlei.train.checkpoint import what_differs
 from fenlei.train.config import TrainSettings
 
 CIRCUMSTANCES = "study.json"
@@ -100,28 +101,20 @@ def settle_folder(folder: Path, rows: Sequence[Sequence[Example]], settings: Tra
     own: dict[str, Any] = settings.to_dict() | {
         "rows": [len(part) for part in rows],
         "data": _digest(rows),
-        "device": runtime.device,
-        "precision": runtime.precision,
-        "threads": runtime.threads,
+        **asdict(runtime),
     }
     for varying in ("loss", "seed"):
         del own[varying]
     path = folder / CIRCUMSTANCES
     if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if is_occupied(folder):
             raise SettingsError(f"{folder} exists and holds no runs of fenlei", hint="name another --out")
         write_text(path, json.dumps(own, ensure_ascii=False, indent=2) + "\n")
         return
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        names = sorted(stored.keys() | own.keys())
+        differing = what_differs(json.loads(path.read_text(encoding="utf-8")), own)
     except (ValueError, AttributeError) as error:
         raise SettingsError(f"{path} is damaged: {error}", hint="name another --out") from error
-    differing = [
-        f"{name} was {stored.get(name)!r} and is now {own.get(name)!r}"
-        for name in names
-        if stored.get(name) != own.get(name)
-    ]
     if differing:
         raise SettingsError(
             f"{folder} holds runs of other rows or settings: {'; '.join(differing)}",

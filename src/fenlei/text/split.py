@@ -63,6 +63,21 @@ def split_examples(
     }
 
 
+def fold_places(examples: Sequence[Example], task: Task, folds: int, *, seed: int) -> dict[str, list[int]]:
+    """Cut `examples` into `folds` parts as `split_examples` does; fold name -> places of its rows in `examples`.
+
+    Raises:
+        DataError: there are fewer groups than folds.
+        SettingsError: fewer than two folds.
+    """
+    parts = split_examples(examples, task, ratios=fold_ratios(folds), seed=seed, first_has_all=False)
+    # One row may stand there twice; its copies are in one fold.
+    places: dict[int, list[int]] = {}
+    for place, example in enumerate(examples):
+        places.setdefault(id(example), []).append(place)
+    return {name: [places[id(example)].pop(0) for example in part] for name, part in parts.items()}
+
+
 def fold_ratios(folds: int) -> dict[str, float]:
     """Names and equal shares of `folds` parts, for `split_examples`.
 

@@ -171,17 +171,20 @@ class Checkpoints:
         return time.monotonic() - self._last >= max(_SHORTEST_PAUSE, _WORK_PER_SAVING * self._cost)
 
     def _require_same(self, stored: dict[str, Any]) -> None:
-        names = sorted(stored.keys() | self._circumstances.keys())
-        differing = [
-            f"{name} was {stored.get(name)!r} and is now {self._circumstances.get(name)!r}"
-            for name in names
-            if stored.get(name) != self._circumstances.get(name)
-        ]
-        if differing:
+        if differing := what_differs(stored, self._circumstances):
             raise SettingsError(
                 "this run cannot be resumed exactly: " + "; ".join(differing),
                 hint="give the same data, settings and thread count again, or start anew without --resume",
             )
+
+
+def what_differs(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The fields that are not what they were, each with both values, in the order of their names."""
+    return [
+        f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _tensors(progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -23,8 +23,9 @@ Recipe = Literal["fast", "balanced", "strong"]
 class TrainSettings:
     """The settings of one training run; a field that is None is settled from data or encoder."""
 
+    # A name for the record: `fenlei.train.recipes.settings_of` takes a recipe's values, this class alone does not.
     recipe: Recipe = "balanced"
-    """What the other settings start from: `fast`, `balanced` or `strong`, as `fenlei.train.recipes` has it."""
+    """Which recipe the other settings are of: `fast`, `balanced` or `strong`."""
 
     encoder: str = "starter"
     """Where the pretrained encoder comes from: `starter`, a folder, a TensorFlow checkpoint, or a hub name."""
@@ -131,7 +132,11 @@ class TrainSettings:
             wrong.append(f"--layer-decay is {self.layer_decay}; it must be above 0 and at most 1")
         if not 0 <= self.ema < 1:
             wrong.append(f"--ema is {self.ema}; it must be from 0 to below 1")
-        for name, accepted in (("pooling", get_args(Pooling)), ("schedule", get_args(Schedule))):
+        for name, accepted in (
+            ("recipe", get_args(Recipe)),
+            ("pooling", get_args(Pooling)),
+            ("schedule", get_args(Schedule)),
+        ):
             value = getattr(self, name)
             if value is not None and value not in accepted:
                 wrong.append(f"--{name} is {value!r}; accepted are {', '.join(accepted)}")

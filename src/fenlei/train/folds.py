@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fenlei.atomic import atomic_file
 from fenlei.errors import FenleiError
 from fenlei.text.example import Example
-from fenlei.text.split import fold_ratios, split_examples
+from fenlei.text.split import fold_places
 from fenlei.train.trainer import Start, Trainer
 
 Scores = dict[str, NDArray[np.float32]]
@@ -37,13 +37,7 @@ class Folds:
 
     def __init__(self, trainer: Trainer, rows: Sequence[Example], count: int, folder: Path | None) -> None:
         self._trainer, self._rows, self._folder = trainer, rows, folder
-        seed = trainer.settings.seed
-        parts = split_examples(rows, trainer.task, ratios=fold_ratios(count), seed=seed, first_has_all=False)
-        # One row may stand there twice; its copies are in one fold.
-        places: dict[int, list[int]] = {}
-        for place, row in enumerate(rows):
-            places.setdefault(id(row), []).append(place)
-        self._places = {name: [places[id(row)].pop() for row in part] for name, part in parts.items()}
+        self._places = fold_places(rows, trainer.task, count, seed=trainer.settings.seed)
 
     def scores(self) -> Scores:
         """The scores of all rows in their order.

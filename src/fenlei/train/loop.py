@@ -138,7 +138,9 @@ def fit(
         """Logits, loss and score on dev, of given weights or of those in place."""
         if weights is not None:
             classifier.load_state_dict(weights)
+        journal.begin("dev", len(dev.table))
         logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
+        journal.end()
         # In blocks, since a loss makes several tables of the size of its logits.
         blocks = row_blocks(*logits.shape)
         losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
@@ -175,14 +177,12 @@ def fit(
                 hint="lower --learning-rate, or use --precision float32",
             )
         speed = journal.end()
-        journal.begin("dev", len(dev.table))
         with average.in_place():
             logits, dev_loss, score = judged()
             # A small dev part ties often; then the loss, which counts every row, decides.
             weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
         kept = KeptEpoch(progress.epoch, [score.value, -dev_loss], weights, torch.from_numpy(logits))
         progress.keep_best(kept, settings.average_best)
-        journal.end()
         progress.seconds += time.monotonic() - started
         _tell(journal, progress, epochs, train_loss, dev_loss, score, speed)
         progress.epoch, progress.updates_in_epoch, progress.loss_sum = progress.epoch + 1, 0, torch.zeros(())

@@ -5,7 +5,7 @@ Shapes: B texts, C labels.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,9 +109,7 @@ class Trainer:
             "labels": list(self.labels.names),
             "data": _digest(array for one in (part, self._dev_part) for array in _arrays(one)),
             "encoder": _digest(weight.numpy(force=True) for weight in classifier.state_dict().values()),
-            "device": self.runtime.device,
-            "precision": self.runtime.precision,
-            "threads": self.runtime.threads,
+            **asdict(self.runtime),
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
         }

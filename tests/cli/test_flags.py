@@ -1,4 +1,4 @@
-"""The flags of `fenlei train` are the fields of its settings."""
+"""Groups of flags, and those of `fenlei train`, which are the fields of its settings."""
 
 import inspect
 import subprocess
@@ -7,8 +7,9 @@ from dataclasses import fields
 
 import pytest
 
-from fenlei.cli.settings_flags import with_settings_flags
+from fenlei.cli.flags import settings_flags, with_flags
 from fenlei.cli.train import train
+from fenlei.errors import SettingsError
 from fenlei.train.config import TrainSettings
 from fenlei.train.recipes import RECIPES, settings_of
 
@@ -40,7 +41,9 @@ def test_only_what_was_given_reaches_the_command():
     def command(*, out, given):
         reached.append((out, given))
 
-    with_settings_flags(command)(out="o", **dict.fromkeys(f.name for f in fields(TrainSettings)) | {"fgm": 0.0})
+    with_flags(given=settings_flags())(command)(
+        out="o", **dict.fromkeys(f.name for f in fields(TrainSettings)) | {"fgm": 0.0}
+    )
     assert reached == [("o", {"fgm": 0.0})]
 
 
@@ -59,3 +62,9 @@ def test_recipes_name_themselves_and_yield_to_what_is_given(name):
     assert settings_of(name, epochs=2).epochs == 2
     changed = {field for field, value in settings.to_dict().items() if value != getattr(TrainSettings(), field)}
     assert changed - {"recipe"} == set(RECIPES[name])
+
+
+def test_an_unknown_recipe_is_refused_wherever_it_is_named():
+    for make in (settings_of, lambda recipe: TrainSettings(recipe=recipe)):
+        with pytest.raises(SettingsError, match="--recipe is 'quick'; accepted are fast, balanced, strong"):
+            make("quick")
