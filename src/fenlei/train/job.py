@@ -155,6 +155,7 @@ def train(
         "best_epoch": fitted.best_epoch,
         "averaged_epochs": fitted.averaged,
         "history": fitted.history,
+        "label_rows": start.part.truth.sum(axis=0, dtype=int).tolist(),
         "seconds": round(fitted.seconds, 1),
     }
     journal.record("end", **facts)
