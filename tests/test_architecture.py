@@ -27,6 +27,7 @@ STAGES = [
     "manifest",
     "bundle",
     "predict",
+    "page",
     "cli",
 ]
 

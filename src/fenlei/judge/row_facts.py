@@ -30,7 +30,7 @@ class Lengths:
         cut: (B,) whether truncation shortened the text.
     """
 
-    tokens: Integers
+    tokens: NDArray[Any]
     cut: NDArray[np.bool_]
 
 
