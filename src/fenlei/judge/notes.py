@@ -107,7 +107,7 @@ def _subsets(report: "Report") -> Iterator[Note]:
     main = MAIN_FIGURE[report.task]
     for subset in report.subsets:
         figure = shown(subset.figures[main])
-        chinese = "准确率" if main == "accuracy" else FIGURE_NAMES[main]
+        chinese = "准确率" if main == "accuracy" else f" {FIGURE_NAMES[main]} "
         yield Note(
             f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {subset.name}: {figure}",
             f"只看{_SUBSETS_ZH[subset.name]} {subset.rows:,} 行，{chinese}是 {figure}",

@@ -135,7 +135,7 @@ def _labels_a_row(report: Report) -> Rows:
 
 def _bin(one: RowBin, name: str) -> dict[str, Any]:
     interval = {"low": one.wrong.interval.low, "high": one.wrong.interval.high}
-    return {"bin": name, "place": one.low, "rows": one.rows, "wrong": one.wrong.value, **interval}
+    return {"bin": name, "rows": one.rows, "wrong": one.wrong.value, **interval}
 
 
 def _loss(history: tuple[dict[str, Any], ...]) -> Rows:

@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 
 from fenlei.judge.report import Report
+from fenlei.page.chart_data import Rows
 
 Say = Callable[[str], str]
 """The key of a word -> the word in one language."""
@@ -53,29 +54,44 @@ CONFIG: dict[str, Any] = {
 }
 
 _TALL_ROW = 26  # pixels a line of a chart with names at its left
+_CELL = 24  # and of a cell of the confusion matrix
 
 
-def chart_specs(report: Report, say: Say) -> dict[str, dict[str, Any]]:
-    """The charts by name, in one language; each takes its rows from the data of the name that it says."""
+def chart_specs(report: Report, data: dict[str, Rows], say: Say) -> dict[str, dict[str, Any]]:
+    """The charts by name, in one language, without their rows.
+
+    Args:
+        report: what was found.
+        data: the rows of each; a chart without any is left out.
+        say: the words.
+    """
     charts: dict[str, Drawn] = {
-        "figures": _figures(say, report),
+        "figures": _figures(say, report, _names(data["figures"], "figure")),
         "labels": _labels(say),
         "matrix": _matrix(say, report),
-        "together": _together(say),
+        "together": _together(say, _names(data["together"], "pair")),
         "precision_recall": _precision_recall(say),
         "calibration": _calibration(say),
         "histogram": _histogram(say, report),
-        "length": _wrong_rows(say, "length", say("tokens")),
-        "labels_a_row": _wrong_rows(say, "labels_a_row", say("labels-a-row")),
+        "length": _wrong_rows(say, "length", say("tokens"), _names(data["length"], "bin")),
+        "labels_a_row": _wrong_rows(say, "labels_a_row", say("labels-a-row"), _names(data["labels_a_row"], "bin")),
         "loss": _loss(say),
         "dev_score": _dev_score(say),
     }
+    # A table of many labels needs its width, whatever the page has.
+    widths: dict[str, Any] = {"matrix": {"step": _CELL}}
     specs = {}
     for name, chart in charts.items():
-        spec = chart.properties(width="container").to_dict()
-        spec.pop("config", None)
-        specs[name] = spec
+        if data[name]:
+            width = widths.get(name, "container")
+            spec = chart.properties(width=width, autosize=alt.AutoSizeParams(type="pad" if name in widths else "fit-x"))
+            specs[name] = {key: value for key, value in spec.to_dict().items() if key != "config"}
     return specs
+
+
+def _names(rows: Rows, field: str) -> list[str]:
+    """What stands in a field, each once, in order."""
+    return list(dict.fromkeys(row[field] for row in rows))
 
 
 def _data(name: str) -> alt.NamedData:
@@ -95,28 +111,32 @@ def _interval(say: Say) -> list[alt.Tooltip]:
     return [_share("low", f"{word} ↓"), _share("high", f"{word} ↑")]
 
 
-def _figures(say: Say, report: Report) -> Drawn:
-    name = report.comparison.name if report.comparison else ""
-    told = f"datum.system == 'classifier' ? {_quoted(say('classifier'))} : {_quoted(name)}"
+def _figures(say: Say, report: Report, figures: list[str]) -> Drawn:
+    named = [report.comparison.name] if report.comparison else []
+    told = f"datum.system == 'classifier' ? {_quoted(say('classifier'))} : {_quoted(''.join(named))}"
+    spoken = ", ".join(f"{_quoted(figure)}: {_quoted(say(figure))}" for figure in figures)
+    axis = alt.Axis(
+        ticks=False, domain=False, labelColor=INK, labelPadding=10, labelExpr=f"({{{spoken}}})[datum.value]"
+    )
     base = (
         alt.Chart(_data("figures"))
-        .transform_calculate(who=told)
+        .transform_calculate(who=told, spoken=f"({{{spoken}}})[datum.figure]")
         .encode(
-            y=alt.Y("figure:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelColor=INK)),
+            y=alt.Y("figure:N", scale=alt.Scale(domain=figures), title=None, axis=axis),
             yOffset=alt.YOffset("place:O"),
-            color=alt.Color("who:N", sort=None, scale=alt.Scale(range=[FIRST, SECOND])),
+            color=alt.Color("who:N", scale=alt.Scale(domain=[say("classifier"), *named], range=[FIRST, SECOND])),
             tooltip=[
-                alt.Tooltip("figure:N", title=say("figure")),
+                alt.Tooltip("spoken:N", title=say("figure")),
                 alt.Tooltip("who:N", title=say("system")),
                 _share("value", say("value")),
                 *_interval(say),
             ],
         )
     )
-    scale = alt.Scale(domain=[0, 1], nice=False, zero=False)
+    shared: dict[str, Any] = {"title": None, "scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(tickCount=5)}
     return alt.layer(
-        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=None, scale=scale), x2="high:Q"),
-        base.mark_point(filled=True, opacity=1).encode(x=alt.X("value:Q", title=None, scale=scale)),
+        base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", **shared), x2="high:Q"),
+        base.mark_point(filled=True, opacity=1).encode(x=alt.X("value:Q", **shared)),
     ).properties(height={"step": _TALL_ROW // 2})
 
 
@@ -192,7 +212,7 @@ def _matrix(say: Say, report: Report) -> Drawn:
         text=alt.Text("rows:Q", format="~s" if len(names) > 12 else ","),
         color=alt.condition("datum.mistake", alt.value(INK), alt.value(MUTED)),
     )
-    return alt.layer(shaded, numbers).properties(height={"step": _TALL_ROW if len(names) <= 16 else 20})
+    return alt.layer(shaded, numbers).properties(height={"step": _CELL})
 
 
 def matrix_rows(report: Report) -> tuple[tuple[int, ...], ...]:
@@ -200,10 +220,13 @@ def matrix_rows(report: Report) -> tuple[tuple[int, ...], ...]:
     return report.details.confusions.matrix.rows
 
 
-def _together(say: Say) -> Drawn:
+def _together(say: Say, pairs: list[str]) -> Drawn:
     base = alt.Chart(_data("together")).encode(
         y=alt.Y(
-            "pair:N", sort=None, title=None, axis=alt.Axis(labelColor=INK, ticks=False, domain=False, labelLimit=220)
+            "pair:N",
+            scale=alt.Scale(domain=pairs),
+            title=None,
+            axis=alt.Axis(labelColor=INK, ticks=False, domain=False, labelLimit=220, labelPadding=10),
         ),
         tooltip=[
             alt.Tooltip("pair:N", title=say("pair")),
@@ -213,27 +236,31 @@ def _together(say: Say) -> Drawn:
         ],
     )
 
+    rows = alt.Axis(tickCount=6, tickMinStep=1, format=",d")
+
     def dots(field: str, word: str) -> alt.Chart:
         drawn: alt.Chart = (
             base.transform_calculate(kind=_quoted(word))
             .mark_point(opacity=1)
             .encode(
-                x=alt.X(f"{field}:Q", title=say("support")),
+                x=alt.X(f"{field}:Q", title=say("support"), axis=rows),
                 color=alt.Color("kind:N", scale=alt.Scale(domain=[say("true"), say("given")], range=[SECOND, FIRST])),
             )
         )
         return drawn
 
     return alt.layer(
-        base.mark_rule(color=MUTED, opacity=0.6).encode(x=alt.X("true:Q", title=say("support")), x2="predicted:Q"),
+        base.mark_rule(color=MUTED, opacity=0.6).encode(
+            x=alt.X("true:Q", title=say("support"), axis=rows), x2="predicted:Q"
+        ),
         dots("true", say("true")),
         dots("predicted", say("given")),
     ).properties(height={"step": 22})
 
 
 def _precision_recall(say: Say) -> Drawn:
-    x = alt.X("recall:Q", title=say("recall"), scale=alt.Scale(domain=[0, 1]))
-    y = alt.Y("precision:Q", title=say("precision"), scale=alt.Scale(domain=[0, 1]))
+    shared: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(tickCount=5)}
+    x, y = alt.X("recall:Q", title=say("recall"), **shared), alt.Y("precision:Q", title=say("precision"), **shared)
     tooltip = [
         alt.Tooltip("name:N", title=say("label")),
         _share("threshold", say("threshold")),
@@ -274,22 +301,20 @@ def _precision_recall(say: Say) -> Drawn:
 
 
 def _calibration(say: Say) -> Drawn:
-    unit = alt.Scale(domain=[0, 1])
+    unit: dict[str, Any] = {"scale": alt.Scale(domain=[0, 1]), "axis": alt.Axis(tickCount=5)}
     words = [say("calibrated"), say("before")]
     told = f"datum.when == 'before' ? {_quoted(words[1])} : {_quoted(words[0])}"
     diagonal = (
         alt.Chart(alt.InlineData(values=[{"at": 0}, {"at": 1}]))
         .mark_line(strokeDash=[4, 4], strokeWidth=1, color=MUTED)
-        .encode(
-            x=alt.X("at:Q", title=say("mean-score"), scale=unit), y=alt.Y("at:Q", title=say("share-right"), scale=unit)
-        )
+        .encode(x=alt.X("at:Q", title=say("mean-score"), **unit), y=alt.Y("at:Q", title=say("share-right"), **unit))
     )
     base = (
         alt.Chart(_data("calibration"))
         .transform_calculate(which=told)
         .encode(
-            x=alt.X("score:Q", title=say("mean-score"), scale=unit),
-            y=alt.Y("right:Q", title=say("share-right"), scale=unit),
+            x=alt.X("score:Q", title=say("mean-score"), **unit),
+            y=alt.Y("right:Q", title=say("share-right"), **unit),
             color=alt.Color("which:N", scale=alt.Scale(domain=words, range=[FIRST, SECOND])),
             tooltip=[
                 alt.Tooltip("which:N", title=" "),
@@ -313,7 +338,7 @@ def _histogram(say: Say, report: Report) -> Drawn:
         .encode(
             x=alt.X("low:Q", title=say("score"), scale=alt.Scale(domain=[0, 1]), bin="binned"),
             x2="high:Q",
-            y=alt.Y("share:Q", title=say("share-of-kind"), stack=None, axis=alt.Axis(format="%")),
+            y=alt.Y("share:Q", title=say("share-of-kind"), stack=None, axis=alt.Axis(format="%", tickCount=5)),
             color=alt.Color("which:N", scale=alt.Scale(domain=words, range=[FIRST, SECOND])),
             tooltip=[
                 alt.Tooltip("which:N", title=" "),
@@ -327,9 +352,9 @@ def _histogram(say: Say, report: Report) -> Drawn:
     return drawn
 
 
-def _wrong_rows(say: Say, data: str, title: str) -> Drawn:
+def _wrong_rows(say: Say, data: str, title: str, bins: list[str]) -> Drawn:
     base = alt.Chart(_data(data)).encode(
-        x=alt.X("bin:O", sort=alt.SortField("place"), title=title, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+        x=alt.X("bin:O", scale=alt.Scale(domain=bins), title=title, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
         tooltip=[
             alt.Tooltip("bin:N", title=title),
             _count("rows", say("support")),
@@ -337,7 +362,7 @@ def _wrong_rows(say: Say, data: str, title: str) -> Drawn:
             *_interval(say),
         ],
     )
-    percent = alt.Axis(format="%")
+    percent = alt.Axis(format="%", tickCount=5)
     return alt.layer(
         base.mark_bar(opacity=0.3).encode(y=alt.Y("wrong:Q", title=say("share-wrong"), axis=percent)),
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=say("share-wrong"), axis=percent), y2="high:Q"),

@@ -7,6 +7,7 @@ nothing from anywhere.
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -30,7 +31,7 @@ from fenlei.predict.origin import Origin
 MOST_ERRORS = 2_000
 MOST_CHARACTERS = 300
 MOST_LABELS = 1_000
-MOST_PAIRS = 30
+MOST_PAIRS = 20
 
 _LOWER_IS_BETTER = {"hamming_loss", "calibration_error", "brier_score"}
 
@@ -52,7 +53,7 @@ def report_page(report: Report, errors: Sequence[ErrorRow], origin: Origin, *, l
         "charts": data,
         "errors": [_error(row) for row in errors[:MOST_ERRORS]],
         "words": {
-            spoken: {key: WORDS[key][place] for key in ("missed", "wrong", "right", "confidence", "found", "more")}
+            spoken: {key: WORDS[key][place] for key in ("missed", "wrong", "right", "confidence", "found")}
             for place, spoken in enumerate(("zh", "en"))
         },
     }
@@ -63,6 +64,7 @@ def report_page(report: Report, errors: Sequence[ErrorRow], origin: Origin, *, l
         .render(
             report=report,
             origin=origin,
+            command=shlex.join(origin.command),
             language=language or language_of(report),
             notes=notes_of(report),
             headline=sentences.headline(report),
@@ -130,8 +132,8 @@ def _hash_of(script: str) -> str:
 
 def _specs(report: Report, data: dict[str, chart_data.Rows], language: str) -> dict[str, Any]:
     place = ("zh", "en").index(language)
-    specs = chart_specs(report, lambda key: WORDS[key][place])
-    return {name: spec for name, spec in specs.items() if data[name]}
+    names = {name: (one.chinese_name, one.name) for name, one in FORMULAS.items()}
+    return chart_specs(report, data, lambda key: (WORDS | names)[key][place])
 
 
 def _word(key: str) -> Markup:

@@ -87,8 +87,9 @@
     }
     function mark(kind, label, score) {
         const told = data.words[root.dataset.language];
-        const made = element("span", `mark ${kind}`, label);
-        made.title = told[kind];
+        const made = element("span", `mark ${kind}`);
+        if (kind !== "right") made.append(element("small", "", told[kind]), " ");
+        made.append(label);
         if (score !== undefined) made.append(" ", element("small", "", score.toFixed(2)));
         return made;
     }

@@ -31,7 +31,7 @@ def against_baseline(report: Report) -> Sentence | None:
     other, difference = report.comparison.figures[main], report.comparison.differences[main]
     low, high = difference.interval.low, difference.interval.high
     between = (f"{low:+.3f} 到 {high:+.3f}", f"{low:+.3f} to {high:+.3f}")
-    figure = ("准确率" if main == "accuracy" else FIGURE_NAMES[main], FIGURE_NAMES[main])
+    figure = ("准确率" if main == "accuracy" else f" {FIGURE_NAMES[main]} ", FIGURE_NAMES[main])
     size = abs(difference.value)
     verdict, verdict_en = {
         "better": (f"分类器高出 {size:.3f}（{between[0]}），超出偶然。", f"The classifier is {size:.3f} better "),

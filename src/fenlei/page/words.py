@@ -37,6 +37,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "figures-chart": ("指标与 95% 区间", "Figures with their 95% intervals"),
     "average": ("平均", "average"),
+    "micro avg": ("微平均", "micro"),
+    "macro avg": ("宏平均", "macro"),
+    "weighted avg": ("加权平均", "weighted"),
+    "samples avg": ("按样本平均", "samples"),
+    "number-of-labels": ("标签数", "labels"),
     "value": ("数值", "value"),
     "system": ("系统", "system"),
     # Labels
@@ -115,14 +120,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "all-labels": ("全部标签", "all labels"),
     "working-point": ("现在的判定", "present decision"),
     "scores-lead-multilabel": (
-        "左：分数说多少，实际对的占多少，越贴近斜线越可信。右：真实标签与其他标签的分数各落在哪里。",
-        "Left: what the scores say against the share that is right; the closer to the diagonal, the more they can be "
-        "trusted. Right: where the scores of true and of other labels lie.",
+        "校准曲线：分数说多少，实际对的占多少，越贴近斜线越可信。分数的分布：真实标签与其他标签各落在哪里。",
+        "Calibration: what the scores say against the share that is right; the closer to the diagonal, the more they "
+        "can be trusted. Beside it where the scores of true and of other labels lie.",
     ),
     "scores-lead-multiclass": (
-        "左：最高分说多少，实际对的占多少，越贴近斜线越可信。右：判对的行与判错的行，最高分各落在哪里。",
-        "Left: what the highest score says against the share that is right; the closer to the diagonal, the more it "
-        "can be trusted. Right: where the highest scores of right and of wrong rows lie.",
+        "校准曲线：最高分说多少，实际对的占多少，越贴近斜线越可信。分数的分布：判对与判错的行，最高分各落在哪里。",
+        "Calibration: what the highest score says against the share that is right; the closer to the diagonal, the "
+        "more it can be trusted. Beside it where the highest scores of right and of wrong rows lie.",
     ),
     "calibration-chart": ("校准曲线", "Calibration"),
     "histogram-chart": ("分数的分布", "How the scores lie"),
