@@ -93,8 +93,9 @@ def _together(report: Report) -> Rows:
 def _precision_recall(report: Report) -> Rows:
     rows = []
     for place, curve in enumerate(report.details.curves.precision_recall):
-        step = math.ceil(len(curve.threshold) / _POINTS_A_CURVE)
-        for i in [*range(0, len(curve.threshold), max(1, step))]:
+        step = max(1, math.ceil(len(curve.threshold) / _POINTS_A_CURVE))
+        last = len(curve.threshold) - 1
+        for i in [*range(0, last, step), last] if curve.threshold else []:
             point = {"threshold": curve.threshold[i], "precision": curve.precision[i], "recall": curve.recall[i]}
             rows.append({"curve": place, "label": curve.label, **point})
     return rows

@@ -22,7 +22,8 @@ from fenlei.judge.label_groups import GROUP_NAMES, group_of_label
 from fenlei.judge.notes import Language, notes_of
 from fenlei.judge.report import FIGURE_NAMES, Figure, Report
 from fenlei.page import chart_data, sentences
-from fenlei.page.charts import CONFIG, chart_specs
+from fenlei.page.chart_parts import CONFIG
+from fenlei.page.charts import chart_specs
 from fenlei.page.formulas import FORMULAS
 from fenlei.page.words import WORDS
 from fenlei.predict.origin import Origin
