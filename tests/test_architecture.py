@@ -29,6 +29,7 @@ STAGES = [
     "predict",
     "study",
     "clean",
+    "page",
     "cli",
 ]
 

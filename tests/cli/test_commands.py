@@ -1,6 +1,7 @@
 """The commands as a user types them, on a tiny encoder: files in, files out, words on stderr and data on stdout."""
 
 import csv
+import hashlib
 import inspect
 import json
 import shutil
@@ -69,7 +70,10 @@ def test_train_says_what_it_does_and_prints_the_report(bundle):
     assert events == ["start", *["epoch"] * (len(events) - 2), "end"]
     assert not list(run.glob("checkpoint-*"))
     report = bundle / "report" / "test"
-    assert {path.name for path in report.iterdir()} == {"report.txt", "report.json", "report.csv", "errors.csv"}
+    assert {path.name for path in report.iterdir()} == {
+        *("report.html", "report.txt", "report.json", "report.csv"),
+        "errors.csv",
+    }
     assert (report / "report.txt").read_text("utf-8") == out
     assert (report / "report.csv").read_bytes().startswith(b"\xef\xbb\xbf")
 
@@ -80,6 +84,17 @@ def test_evaluate_finds_the_same_figures_as_train_and_python(fenlei, bundle):
     printed = json.loads(done.out)
     trained = json.loads((bundle / "report" / "test" / "report.json").read_text("utf-8"))
     assert printed["figures"] == trained["figures"]
+    assert printed["details"]["label_groups"]["by"] == "training"
+    origin = printed["origin"]
+    assert origin["command"][:2] == ["fenlei", "evaluate"]
+    assert [one["epoch"] for one in origin["history"]] == list(range(1, len(origin["history"]) + 1))
+    [file] = origin["data"]
+    assert (file["name"], file["sha256"]) == (str(test), hashlib.sha256(test.read_bytes()).hexdigest())
+    assert origin["bundle"] == trained["origin"]["bundle"]
+    page = (bundle / "report" / "test" / "report.html").read_text("utf-8")
+    assert 'data-language="zh"' in page
+    assert file["sha256"] in page
+    assert str(printed["rows"]) in page
     from fenlei import read_examples
 
     classifier = Classifier.load(bundle, precision="float32", threads=1)
@@ -91,6 +106,14 @@ def test_a_report_on_training_rows_says_so(fenlei, bundle, tmp_path):
     rows = bundle.with_name(f"{bundle.name}.run") / "split" / "train.csv"
     done = fenlei("evaluate", bundle, rows, "--out", tmp_path / "r", *QUICK)
     assert "of these rows were in the train part when the classifier was made" in done.out
+
+
+def test_the_page_opens_in_the_language_that_is_named(fenlei, bundle, tmp_path):
+    rows = bundle.with_name(f"{bundle.name}.run") / "split" / "test.csv"
+    fenlei("evaluate", bundle, rows, "--out", tmp_path / "r", "--language", "en", *QUICK)
+    assert 'data-language="en"' in (tmp_path / "r" / "report.html").read_text("utf-8")
+    done = fenlei("evaluate", bundle, rows, "--language", "fr", *QUICK, expect=1)
+    assert "--language is 'fr'; accepted are zh and en" in done.err
 
 
 def test_predict_keeps_rows_and_columns(fenlei, bundle, tmp_path):
@@ -229,7 +252,7 @@ def test_the_list_of_flags_changes_only_on_purpose():
         "seed task test text_column threads tokens_per_batch truncation warmup weight_decay",
         "compare": "as_json data device encoding first group_column id_column label_column label_separator "
         "on_bad_row out pair precision second text_column threads",
-        "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator "
+        "evaluate": "as_json bundle data device encoding group_column id_column label_column label_separator language "
         "on_bad_row out pair precision text_column threads",
         "decide": "at_least_one at_most blend bundle calibration data device encoding exclusive goal label_column "
         "label_separator needs_person on_bad_row pair parents precision restore show text_column threads thresholds",

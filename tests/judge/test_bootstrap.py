@@ -8,6 +8,7 @@ from fenlei.judge.bootstrap import (
     percentile_interval,
     resampled_average_precision,
     resampled_counts,
+    resampled_shares,
     row_weights,
 )
 from fenlei.judge.metrics import Counts
@@ -108,3 +109,19 @@ def test_twenty_thousand_rows_of_two_hundred_labels_take_seconds():
     start = time.process_time()
     resampled_counts(truth, predicted, everything, seed=0)
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_shares_of_a_resample_are_those_of_the_rows_drawn(grouped):
+    random = np.random.default_rng(1)
+    marked, bins = random.random(60) < 0.3, np.append(random.integers(0, 3, 59), 3)
+    groups = np.arange(60) // 5 if grouped else None
+    weights = np.concatenate(list(row_weights(60, 25, seed=2, groups=groups)), axis=1)
+    ours = resampled_shares(marked, bins, 4, seed=2, groups=groups, resamples=25)
+    for r in range(25):
+        rows = np.repeat(np.arange(60), weights[:, r])
+        for one in range(4):
+            own = rows[bins[rows] == one]
+            expected = marked[own] if len(own) else marked[bins == one]  # a bin that was missed keeps its share
+            assert ours[r, one] == pytest.approx(expected.mean())
+    assert any(weights[59] == 0)

@@ -169,7 +169,8 @@ def test_csv_holds_labels_averages_and_figures(report):
     assert [row[0] for row in rows[1:5]] == LABELS
     assert float(rows[1][3]) == report.labels[0].f1
     assert rows[5][0] == "micro avg"
-    assert {len(row) for row in rows[:9]} == {8}
+    assert {len(row) for row in rows[:9]} == {11}
+    assert float(rows[1][9]) == report.labels[0].f1_interval.high
     gap = rows.index([])
     assert rows[gap + 1][0:5] == [
         "figure",

@@ -1,6 +1,9 @@
 """`fenlei evaluate`: a bundle and labelled files -> the report."""
 
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,10 +11,12 @@ import typer
 
 from fenlei.cli import options
 from fenlei.cli.flags import with_flags
+from fenlei.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fenlei.judge.notes import Language
     from fenlei.predict.classifier import Classifier
     from fenlei.text.example import Example
 
@@ -24,25 +29,32 @@ def evaluate(
         Path | None, typer.Option(help="Folder for the report; by default BUNDLE/report/<name of the data>.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead of text.")] = False,
+    language: Annotated[
+        str | None,
+        typer.Option(help="zh or en: what report.html opens in; settled from the labels if not given."),
+    ] = None,
     *,
     reading: dict[str, Any],
     where: dict[str, Any],
 ) -> None:
     """Measure a classifier on labelled rows.
 
-    The report goes to stdout; as text, CSV and JSON, with a list of the errors, to a folder.
+    The report goes to stdout; as a page for a browser, text, CSV and JSON, with a list of the errors, to a folder.
     """
     from rich.console import Console
 
     from fenlei.bundle import report_folder
     from fenlei.cli.reading import options_like_training, read_labelled
     from fenlei.predict.classifier import Classifier
+    from fenlei.text.sources import find_files
 
     console = Console(stderr=True)
+    spoken = report_language(language)
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
     rows = read_labelled(data, read_options, console, task=classifier.task)
-    evaluate_and_write(classifier, rows, out or report_folder(bundle, data[0].stem), console, as_json=as_json)
+    folder = out or report_folder(bundle, data[0].stem)
+    evaluate_and_write(classifier, rows, folder, console, files=find_files(data), language=spoken, as_json=as_json)
 
 
 def evaluate_and_write(
@@ -51,12 +63,26 @@ def evaluate_and_write(
     folder: Path,
     console: "Console",
     *,
+    files: Sequence[Path] = (),
+    language: "Language | None" = None,
     as_json: bool = False,
 ) -> None:
-    """Evaluate on `rows`, write the report into `folder`, and print it to stdout."""
+    """Evaluate on `rows`, write the report into `folder`, and print it to stdout.
+
+    Args:
+        classifier: what is measured.
+        rows: on what.
+        folder: for report.html, .txt, .json and .csv, and errors.csv.
+        console: for people.
+        files: that the rows were read from, where that is known; the report keeps their digests.
+        language: that report.html opens in; None: settled from the labels.
+        as_json: print JSON instead of text.
+    """
     from fenlei.atomic import write_text
     from fenlei.cli.reading import say
     from fenlei.judge.error_rows import errors_csv
+    from fenlei.page.render import report_page
+    from fenlei.predict.origin import data_files
     from fenlei.train.journal import Journal
 
     with Journal(console=console) as journal:
@@ -64,11 +90,26 @@ def evaluate_and_write(
         evaluation = classifier.evaluate(rows, advance=journal.advance)
         journal.end()
     report = evaluation.report
-    as_text, json_text = report.to_text(), json.dumps(report.to_dict(), ensure_ascii=False, indent=2) + "\n"
+    origin = replace(evaluation.origin, command=("fenlei", *sys.argv[1:]), data=data_files(files))
+    plain = report.to_dict() | {"origin": origin.to_dict()}
+    as_text, json_text = report.to_text(), json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
     write_text(folder / "report.txt", as_text)
     write_text(folder / "report.json", json_text)
     # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
     write_text(folder / "report.csv", report.to_csv(), encoding="utf-8-sig")
     write_text(folder / "errors.csv", errors_csv(evaluation.errors), encoding="utf-8-sig")
+    write_text(folder / "report.html", report_page(report, evaluation.errors, origin, language=language))
     print(json_text if as_json else as_text, end="")
     say(console, f"report     {folder}")
+
+
+def report_language(language: str | None) -> "Language | None":
+    """The language as given on the command line, checked.
+
+    Raises:
+        SettingsError: it is none of the two.
+    """
+    accepted: dict[str | None, Language | None] = {"zh": "zh", "en": "en", None: None}
+    if language not in accepted:
+        raise SettingsError(f"--language is {language!r}; accepted are zh and en")
+    return accepted[language]

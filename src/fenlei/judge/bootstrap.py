@@ -6,7 +6,7 @@ see the same resamples: their difference, resample by resample, is the paired bo
 Rows drawn twice make small samples look smaller still: where labels have a handful of rows each, resampled
 macro-F1 lies a little below its estimate and resampled average precision a little above.
 
-Shapes: B rows, C labels, R resamples, r resamples of one block, K marked cells of a table.
+Shapes: B rows, C labels, R resamples, r resamples of one block, K marked cells of a table, S bins.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.judge.metrics import Counts, Floats, Integers, rates, row_blocks
+from fenlei.judge.metrics import Counts, Floats, Integers, rates, ratio, row_blocks
 from fenlei.judge.ranking import average_precision
 from fenlei.judge.reliability import Reliability
 
@@ -114,6 +114,33 @@ def resampled_reliability(
         for weights in row_weights(len(reliability.cells), resamples, seed=seed, groups=groups)
     ]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def resampled_shares(
+    marked: NDArray[np.bool_],
+    bin_of_row: Integers,
+    bins: int,
+    *,
+    seed: int,
+    groups: NDArray[Any] | None = None,
+    resamples: int = COUNTED_RESAMPLES,
+) -> Floats:
+    """(R, S) the share of marked rows in each of S bins in every resample.
+
+    A bin that a resample missed keeps its share of the rows drawn from. Other arguments as in `resampled_counts`.
+
+    Args:
+        marked: (B,).
+        bin_of_row: (B,) from 0 to S - 1.
+        bins: S.
+    """
+    inside = np.eye(bins)[bin_of_row].T
+    drawn_from = ratio(inside @ marked, inside.sum(axis=1))[:, None]
+    blocks = []
+    for weights in row_weights(len(marked), resamples, seed=seed, groups=groups):
+        rows = inside @ weights
+        blocks.append(np.where(rows > 0, ratio((inside * marked) @ weights, rows), drawn_from).T)
+    return np.concatenate(blocks)
 
 
 def row_weights(

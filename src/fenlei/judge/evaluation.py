@@ -19,10 +19,12 @@ from fenlei.judge.bootstrap import (
     resampled_reliability,
 )
 from fenlei.judge.decision import Decision
+from fenlei.judge.details import build_details
 from fenlei.judge.metrics import Bits, Counts, Floats
 from fenlei.judge.ranking import average_precision, mean_average_precision
 from fenlei.judge.reliability import Reliability
 from fenlei.judge.report import AverageLine, Comparison, Figure, LabelLine, Report, Subset
+from fenlei.judge.row_facts import Lengths
 from fenlei.judge.thresholds import MICRO_F1, Scope, fit_thresholds
 from fenlei.text.labels import Task
 
@@ -53,6 +55,8 @@ def build_report(
     baseline: Baseline | None = None,
     groups: Sequence[str] | None = None,
     seen: Mapping[str, NDArray[np.bool_]] | None = None,
+    training_rows: Sequence[int] | None = None,
+    lengths: Lengths | None = None,
     seed: int = 0,
 ) -> Report:
     """Judge (B, C) scores against (B, C) truth.
@@ -68,6 +72,8 @@ def build_report(
         groups: (B,) rows of one group are resampled together.
         seen: for parts of what made the classifier (`train`, `dev`, `decision`), (B,) whether a row was in it;
             None: not known.
+        training_rows: (C,) training rows of each label; None: not known.
+        lengths: of the B texts; None: not known.
         seed: of the bootstrap.
 
     Raises:
@@ -107,7 +113,7 @@ def build_report(
         rows_for_a_person=int(unsure.sum()),
         seed=seed,
         seen=None if seen is None else {part: int(found.sum()) for part, found in seen.items()},
-        labels=_label_lines(own.counts, labels, own.average_precision, decision),
+        labels=_label_lines(own, labels, decision, training_rows),
         averages=_average_lines(own.counts, decision.task),
         figures=own.figures(),
         before_calibration={name: float(value) for name, value in before.items()},
@@ -115,6 +121,20 @@ def build_report(
         oracle=_oracle(truth, scores, decision),
         subsets=tuple(judged_alone(name, rows) for name, rows in parts.items() if rows.any() and not rows.all()),
         comparison=comparison,
+        details=build_details(
+            truth,
+            predicted,
+            scores,
+            labels,
+            decision.task,
+            own.counts,
+            own.resampled_f1,
+            uncalibrated=uncalibrated,
+            training_rows=training_rows,
+            lengths=lengths,
+            seed=seed,
+            groups=drawn_together,
+        ),
     )
 
 
@@ -129,12 +149,13 @@ def _oracle(truth: NDArray[Any], scores: NDArray[np.float64], decision: Decision
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """One system's figures: () each on the rows, (R,) each on the resamples, and (C,) average precision."""
+    """One system's figures: () each on the rows, (R,) each on the resamples; (C,) average precision, (R, C) F1."""
 
     counts: Counts
     values: dict[str, Floats]
     resampled: dict[str, Floats]
     average_precision: Floats | None
+    resampled_f1: Floats
 
     @classmethod
     def of(
@@ -148,24 +169,24 @@ class _Judged:
     ) -> "_Judged":
         counts = Counts.of(truth, predicted)
         values = counted_figures(counts, task)
-        resampled = resampled_counts(
-            truth,
-            predicted,
-            lambda resample: counted_figures(resample, task, drawn_from=counts),
-            seed=seed,
-            groups=groups,
-        )
+
+        def measures(resample: Counts) -> dict[str, Floats]:
+            each = resample.per_label(drawn_from=counts).f1
+            return {**counted_figures(resample, task, drawn_from=counts), "each": each}
+
+        resampled = resampled_counts(truth, predicted, measures, seed=seed, groups=groups)
+        resampled_f1 = resampled.pop("each")
         reliability = Reliability.of(truth, scores, task)
         values |= reliability.figures()
         resampled |= resampled_reliability(reliability, seed=seed, groups=groups)
         if task == "multiclass":
-            return cls(counts, values, resampled, None)
+            return cls(counts, values, resampled, None, resampled_f1)
         per_label = average_precision(truth, scores)
         values["mean_average_precision"] = mean_average_precision(per_label)
         resampled["mean_average_precision"] = mean_average_precision(
             resampled_average_precision(truth, scores, seed=seed, groups=groups), drawn_from=per_label
         )
-        return cls(counts, values, resampled, per_label)
+        return cls(counts, values, resampled, per_label, resampled_f1)
 
     def figures(self) -> dict[str, Figure]:
         return {
@@ -197,8 +218,9 @@ def counted_figures(counts: Counts, task: Task, *, drawn_from: Counts | None = N
 
 
 def _label_lines(
-    counts: Counts, labels: Sequence[str], precision_areas: Floats | None, decision: Decision
+    judged: _Judged, labels: Sequence[str], decision: Decision, training_rows: Sequence[int] | None
 ) -> tuple[LabelLine, ...]:
+    counts, precision_areas = judged.counts, judged.average_precision
     each = counts.per_label()
     thresholds = None if decision.thresholds is None else decision.threshold_of_label(len(labels))
     return tuple(
@@ -207,10 +229,12 @@ def _label_lines(
             precision=float(each.precision[i]),
             recall=float(each.recall[i]),
             f1=float(each.f1[i]),
+            f1_interval=percentile_interval(judged.resampled_f1[:, i]),
             support=int(counts.support[i]),
             predicted=int(counts.predicted[i]),
             average_precision=None if precision_areas is None else float(precision_areas[i]),
             threshold=None if thresholds is None else float(thresholds[i]),
+            training_rows=None if training_rows is None else int(training_rows[i]),
         )
         for i, label in enumerate(labels)
     )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fenlei.judge.metrics import Floats, ratio, row_blocks
 from fenlei.text.labels import Task
 
-_BINS = 15  # of equal width, as in Guo et al.
+BINS = 15  # of equal width, as in Guo et al.
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Reliability:
     def of(cls, truth: NDArray[Any], scores: NDArray[Any], task: Task) -> "Reliability":
         """From (B, C) truth and scores in [0, 1]."""
         rows, labels = truth.shape
-        gap, squared = np.zeros((rows, _BINS)), np.zeros(rows)
+        gap, squared = np.zeros((rows, BINS)), np.zeros(rows)
         for block in row_blocks(rows, labels):
             errors = scores[block] - (truth[block] != 0)
             squared[block] = (errors**2).sum(axis=1)
@@ -46,11 +46,16 @@ class Reliability:
             if task == "multiclass":
                 winner = told.argmax(axis=1)[:, None]
                 told, missed = (np.take_along_axis(table, winner, axis=1) for table in (told, errors))
-            bins = np.minimum((told * _BINS).astype(np.int64), _BINS - 1)
+            bins = cls.bin_of(told)
             row = np.arange(len(told))[:, None]
-            cell = (row * _BINS + bins).ravel()
-            gap[block] = np.bincount(cell, weights=missed.ravel(), minlength=len(told) * _BINS).reshape(-1, _BINS)
+            cell = (row * BINS + bins).ravel()
+            gap[block] = np.bincount(cell, weights=missed.ravel(), minlength=len(told) * BINS).reshape(-1, BINS)
         return cls(gap, np.full(rows, 1.0 if task == "multiclass" else labels), squared)
+
+    @staticmethod
+    def bin_of(scores: NDArray[Any]) -> NDArray[np.int64]:
+        """The bin of each score, of any shape."""
+        return np.minimum((scores * BINS).astype(np.int64), BINS - 1)
 
     def figures(self, weights: NDArray[Any] | None = None) -> dict[str, Floats]:
         """The figures, () each; (r,) each with (B, r) weights: how often each row counts."""

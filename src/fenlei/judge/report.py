@@ -2,14 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fenlei.judge.blend import Blend
-from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES, Interval
+from fenlei.judge.bootstrap import Interval
+from fenlei.judge.notes import notes_of
 from fenlei.plain_table import aligned
 from fenlei.text.labels import Task
+
+if TYPE_CHECKING:
+    from fenlei.judge.details import Details
 
 # The figure that early stopping, thresholds and a quick glance go by.
 MAIN_FIGURE: dict[Task, str] = {"multilabel": "micro_f1", "multiclass": "accuracy"}
@@ -44,20 +47,24 @@ class LabelLine:
     Attributes:
         label: its name.
         precision, recall, f1: 0 where the denominator is 0.
+        f1_interval: of its F1.
         support: rows that have it; 0 means that the other figures say nothing about it.
         predicted: rows that were given it.
         average_precision: multi-label only.
         threshold: multi-label only.
+        training_rows: rows that had it in training; None: not known.
     """
 
     label: str
     precision: float
     recall: float
     f1: float
+    f1_interval: Interval
     support: int
     predicted: int
     average_precision: float | None
     threshold: float | None
+    training_rows: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +129,7 @@ class Report:
         blend: the scores' share of encoder and baseline; None: they are the encoder's alone.
         subsets: rows that deserve a look of their own: those not seen before, those not left to a person.
         comparison: the baseline, if there is one.
+        details: what lies behind the averages.
     """
 
     task: Task
@@ -140,6 +148,7 @@ class Report:
     blend: Blend | None
     subsets: tuple[Subset, ...]
     comparison: Comparison | None
+    details: "Details"
 
     @property
     def main_figure(self) -> Figure:
@@ -148,57 +157,7 @@ class Report:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know to take the figures for what they are."""
-        return tuple(self._notes())
-
-    def _notes(self) -> Iterator[str]:
-        unit = "rows" if self.groups is None else f"rows in {self.groups:,} groups"
-        ranking = f" ({RANKING_RESAMPLES} for mean average precision)" if self.task == "multilabel" else ""
-        yield (
-            f"{self.rows:,} {unit}; 95% intervals: percentile bootstrap, "
-            f"{COUNTED_RESAMPLES:,} resamples{ranking}, seed {self.seed}"
-        )
-        if self.seen is None:
-            yield "whether these rows helped to make the classifier is not known: its bundle keeps no fingerprints"
-        for part, rows in (self.seen or {}).items():
-            if rows:
-                how = f"were in the {part} part when the classifier was made"
-                if part == "decision":
-                    how = "served to fit its decision, this one or an earlier one"
-                yield f"{rows:,} of these rows {how}: on them it is judged too kindly"
-        if self.rows_for_a_person:
-            yield (
-                f"{self.rows_for_a_person:,} rows ({self.rows_for_a_person / self.rows:.1%}) are so uncertain that a "
-                "person should look; the figures take them as they would be labelled"
-            )
-        main = MAIN_FIGURE[self.task]
-        for subset in self.subsets:
-            yield f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {subset.name}: {shown(subset.figures[main])}"
-        if self.blend is not None:
-            yield f"the scores are a blend of two models' logits: {self.blend}"
-        if self.before_calibration:
-            error, brier = (self.before_calibration[name] for name in ("calibration_error", "brier_score"))
-            yield f"before calibration the calibration error was {error:.4f} and the Brier score {brier:.4f}"
-        if self.oracle is not None:
-            yield (
-                f"thresholds fitted on these very rows would reach micro-F1 {self.oracle:.4f} "
-                f"({self.oracle - self.main_figure.value:+.4f}): a bound that nobody can know in advance"
-            )
-        present = [line for line in self.labels if line.support]
-        absent = [line.label for line in self.labels if not line.support]
-        if absent:
-            names = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
-            yield (
-                f"{len(absent)} of {len(self.labels)} labels do not occur in these rows: {names}. "
-                "They count 0 in macro averages, as in scikit-learn; over the labels that occur, macro-F1 is "
-                f"{sum(line.f1 for line in present) / max(1, len(present)):.4f}"
-            )
-        if self.rows_without_label:
-            yield (
-                f"{self.rows_without_label:,} rows have no label; a row with neither a true nor a predicted "
-                "label counts 0 in samples averages, as in scikit-learn"
-            )
-        if self.rows_given_no_label == self.rows:
-            yield "the classifier gave no label to any row"
+        return tuple(note.english for note in notes_of(self))
 
     def to_text(self) -> str:
         """The tables as they stand in a terminal."""
@@ -242,12 +201,18 @@ class Report:
                 "predicted",
                 "average precision",
                 "threshold",
+                "f1 low",
+                "f1 high",
+                "training rows",
             ]
         )
         for line in self.labels:
-            writer.writerow(asdict(line).values())
+            rates = (line.precision, line.recall, line.f1)
+            rest = (line.support, line.predicted, line.average_precision, line.threshold)
+            interval = (line.f1_interval.low, line.f1_interval.high)
+            writer.writerow([line.label, *rates, *rest, *interval, line.training_rows])
         for average in self.averages:
-            writer.writerow([*asdict(average).values(), "", "", ""])
+            writer.writerow([*asdict(average).values(), *[""] * 6])
         writer.writerow([])
         columns = ["", " low", " high"]
         header = ["figure", *(f"classifier{column}" for column in columns)]

@@ -13,7 +13,9 @@ from fenlei.errors import DataError
 from fenlei.judge.error_rows import ErrorRow, error_rows
 from fenlei.judge.evaluation import Baseline, build_report
 from fenlei.judge.report import Report
+from fenlei.judge.row_facts import Lengths
 from fenlei.judge.scores import scores_from_logits
+from fenlei.predict.origin import Origin, origin_of
 from fenlei.predict.scoring import Advance, Scorer
 from fenlei.text.example import Example, readable_text, text_fingerprint
 
@@ -26,11 +28,13 @@ class Evaluation:
         report: the figures.
         errors: the rows that were got wrong, most confident first.
         scores: (B, C).
+        origin: where all this comes from.
     """
 
     report: Report
     errors: list[ErrorRow]
     scores: NDArray[np.float64]
+    origin: Origin
 
 
 def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> Evaluation:
@@ -45,7 +49,8 @@ def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> E
     decision, baseline_decision = bundle.decision.decision, bundle.decision.baseline
     truth = bundle.labels.encode(examples, bundle.task)
     texts = [example.text for example in examples]
-    logits, baseline_logits = scorer.logits(texts, advance=advance), scorer.baseline_logits(texts)
+    table = scorer.encode(texts)
+    logits, baseline_logits = scorer.logits_of(table, advance=advance), scorer.baseline_logits(texts)
     scores, baseline_scores = bundle.decision.scores(logits, baseline_logits), baseline_decision.scores(baseline_logits)
     report = build_report(
         truth,
@@ -59,10 +64,12 @@ def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> E
         ),
         groups=groups_of(examples),
         seen=None if bundle.seen is None else found_in(texts, bundle.seen),
+        training_rows=bundle.record["training"].get("label_rows"),
+        lengths=Lengths(tokens=table.full_lengths, cut=table.lengths < table.full_lengths),
     )
     shown = [readable_text(text) for text in texts]
     errors = error_rows([example.id for example in examples], shown, truth, scores, decision, bundle.labels.names)
-    return Evaluation(report, errors, scores)
+    return Evaluation(report, errors, scores, origin_of(bundle, scorer.runtime))
 
 
 def found_in(texts: Sequence[str], seen: dict[str, frozenset[str]]) -> dict[str, NDArray[np.bool_]]:

@@ -12,6 +12,7 @@ from fenlei.bundle import Bundle
 from fenlei.errors import DataError
 from fenlei.model.classifier import predict_logits
 from fenlei.runtime import Runtime
+from fenlei.text.tokens import TokenTable
 
 Advance = Callable[[int], None]
 """Called with the number of texts done, for progress."""
@@ -36,9 +37,16 @@ class Scorer:
         Raises:
             DataError: `texts` is one string.
         """
+        return self.logits_of(self.encode(texts), advance=advance)
+
+    def encode(self, texts: Sequence[str]) -> TokenTable:
+        """The texts as the encoder sees them; errors as for `logits`."""
         if isinstance(texts, str):
             raise DataError("predict takes a list of texts, and this is one string", hint="write [text]")
-        table = self._text_encoder.encode(texts)
+        return self._text_encoder.encode(texts)
+
+    def logits_of(self, table: TokenTable, *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
+        """(B, C) of the classifier, in the order of `table`."""
         return predict_logits(self.bundle.classifier, table, self.runtime, advance=advance)
 
     def scores(self, texts: Sequence[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:

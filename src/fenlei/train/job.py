@@ -158,6 +158,7 @@ def train(
         "dev_score_name": fitted.history[-1]["dev_score_name"],
         "dev_loss": fitted.dev_loss,
         "history": fitted.history,
+        "label_rows": start.part.truth.sum(axis=0, dtype=int).tolist(),
         "seconds": round(fitted.seconds, 1),
     }
     journal.record("end", **facts)

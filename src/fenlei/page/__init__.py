@@ -1,0 +1,1 @@
+"""A judged report -> one HTML page that opens offline."""
