@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Literal
 
 Normalization = Literal["none", "clean", "nfkc"]
@@ -47,7 +48,7 @@ def aligned(text: str, form: Normalization) -> tuple[str, list[tuple[int, int]]]
         return text, [(place, place + 1) for place in range(len(text))]
     begins = [place for place, sign in enumerate(text) if not place or not _may_join_the_one_before(sign)]
     pieces, origins = [], []
-    for begin, end in zip(begins, [*begins[1:], len(text)], strict=True):
+    for begin, end in pairwise([*begins, len(text)]):
         pieces.append(normalize(text[begin:end], form))
         origins += [(begin, end)] * len(pieces[-1])
     return "".join(pieces), origins
