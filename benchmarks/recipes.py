@@ -55,6 +55,8 @@ SETTINGS = {
     "db": {"loss": "db"},
     "cb": {"loss": "cb"},
     "ce-smooth": {"loss": "ce-smooth"},
+    "windows max": {"truncation": "windows", "window_join": "max", "max_windows": 4},
+    "windows mean": {"truncation": "windows", "window_join": "mean", "max_windows": 4},
 }
 
 

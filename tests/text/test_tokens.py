@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -42,6 +44,65 @@ def test_longer_texts_are_cut_to_the_limit(truncation, expected, kept):
     assert encoder.kept_text("一") == "一"
 
 
+def windows_of(table, row):
+    """The ids of each window of a text."""
+    cuts = table.windows.offsets[table.windows.firsts[row] : table.windows.firsts[row + 1] + 1]
+    return [table.ids[begin:end].tolist() for begin, end in itertools.pairwise(cuts)]
+
+
+def test_longer_texts_are_read_in_windows():
+    settings = TextSettings(max_tokens=7, truncation="windows", window_join="mean")
+    encoder = TextEncoder(character_tokenizer(), settings)
+    table = encoder.encode(["一二三四五六七八九十", "一", "", "一二三四五六"])
+    # Five tokens of room, of which a quarter, one token, is repeated; the windows are equally long.
+    assert windows_of(table, 0) == [[2, 4, 5, 6, 7, 3], [2, 7, 8, 9, 10, 3], [2, 10, 11, 12, 13, 3]]
+    assert [windows_of(table, row) for row in (1, 2)] == [[[2, 4, 3]], [[2, 3]]]
+    assert windows_of(table, 3) == [[2, 4, 5, 6, 7, 3], [2, 7, 8, 9, 3]]
+    assert table.windows.counts.tolist() == [3, 1, 1, 2]
+    assert table.windows.join == "mean"
+    assert table.lengths.tolist() == [18, 3, 2, 11]
+    assert table.full_lengths.tolist() == [12, 3, 2, 8]
+    assert table.share_of_texts_cut() == table.share_of_tokens_cut() == 0
+    assert encoder.kept_text("一二三四五六七八九十") == "一二三四五六七八九十"
+    assert encoder.window_spans("一二三四五六七八九十") == [(0, 4), (3, 7), (6, 10)]
+    assert encoder.window_spans("一二") == [(0, 2)]
+    assert encoder.window_spans("") == [(0, 0)]
+
+
+def test_more_windows_than_allowed_are_cut_and_counted():
+    settings = TextSettings(max_tokens=7, truncation="windows", window_overlap=0.4, max_windows=2)
+    encoder = TextEncoder(character_tokenizer(), settings)
+    table = encoder.encode(["一二三四五六七八九十", "一二三四五六七八"])
+    assert windows_of(table, 0) == windows_of(table, 1) == [[2, 4, 5, 6, 7, 8, 3], [2, 7, 8, 9, 10, 11, 3]]
+    assert table.share_of_texts_cut() == 0.5
+    assert table.share_of_tokens_cut() == pytest.approx(2 / 22)
+    assert encoder.kept_text("一二三四五六七八九十") == "一二三四五六七八"
+    assert encoder.window_spans("一二三四五六七八九十") == [(0, 5), (3, 8)]
+
+
+def test_where_no_text_is_longer_there_are_no_windows():
+    settings = TextSettings(max_tokens=7, truncation="windows")
+    assert TextEncoder(character_tokenizer(), settings).encode(["一二三四五", "一"]).windows is None
+    one = TextSettings(max_tokens=7, truncation="windows", max_windows=1)
+    table = TextEncoder(character_tokenizer(), one).encode(["一二三四五六七八九十"])
+    assert table.windows is None
+    assert table[0].tolist() == [2, 4, 5, 6, 7, 8, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "normalize", "spans"),
+    [
+        ("一\u200b二三四五六七八", "clean", [(0, 6), (5, 9)]),
+        ("一二三四㊄六七八", "none", [(0, 5), (4, 8)]),
+        # Three characters of one: the first window ends, and the second begins, inside it.
+        ("一二三㊀㈩四五六七", "nfkc", [(0, 5), (4, 6), (5, 9)]),
+    ],
+)
+def test_spans_count_in_the_text_as_given(text, normalize, spans):
+    settings = TextSettings(max_tokens=7, truncation="windows", normalize=normalize)
+    assert TextEncoder(character_tokenizer(), settings).window_spans(text) == spans
+
+
 def test_no_texts_make_an_empty_table():
     table = TextEncoder(character_tokenizer(), TextSettings(max_tokens=7)).encode([])
     assert len(table) == 0
@@ -54,7 +115,7 @@ def test_a_limit_without_room_for_text_is_refused():
 
 
 def test_an_unknown_truncation_is_refused():
-    with pytest.raises(SettingsError, match=r"--truncation is 'tail'; accepted are head, head\+tail"):
+    with pytest.raises(SettingsError, match=r"--truncation is 'tail'; accepted are head, head\+tail, windows"):
         TextEncoder(character_tokenizer(), TextSettings(max_tokens=9, truncation="tail"))
 
 
@@ -101,6 +162,28 @@ def test_a_pair_shares_the_room(first, second, kept):
     encoder = TextEncoder(pair_tokenizer(), TextSettings(max_tokens=9))
     assert encoder.kept_text(pair_texts(first, second)) == kept
     assert encoder.encode([pair_texts(first, second)]).lengths[0] == len(kept) - 1 + 3
+
+
+def test_the_first_text_of_a_pair_stands_in_every_window_of_the_second():
+    settings = TextSettings(max_tokens=9, truncation="windows", window_overlap=0.25)
+    encoder = TextEncoder(pair_tokenizer(), settings)
+    pair = pair_texts("一二", "三四五六七八九十")
+    table = encoder.encode([pair, pair_texts("一", "二"), "三"])
+    assert windows_of(table, 0) == [
+        [2, 4, 5, 3, 6, 7, 8, 9, 3],
+        [2, 4, 5, 3, 9, 10, 11, 3],
+        [2, 4, 5, 3, 11, 12, 13, 3],
+    ]
+    assert table.full_lengths.tolist() == [13, 5, 3]
+    assert table.share_of_tokens_cut() == 0
+    assert encoder.kept_text(pair) == "一二\n三四五六七八九十"
+    assert encoder.window_spans(pair) == [(0, 4), (3, 6), (5, 8)]
+    batch = pack(table, np.arange(3))
+    assert batch.rows.tolist() == [2, 1, 0]
+    assert batch.windows.counts.tolist() == [1, 1, 3]
+    assert batch.lengths.tolist() == [3, 5, 8, 8, 9]
+    assert batch.types.tolist() == [0] * 3 + [0] * 3 + [1] * 2 + ([0] * 4 + [1] * 4) * 2 + [0] * 4 + [1] * 5
+    assert batch.windows.places.tolist() == [0, 1, 4, 2, 3]
 
 
 def test_a_tokenizer_without_pairs_is_refused():

@@ -120,9 +120,20 @@ def test_by_default_the_clock_decides_so_that_saving_stays_cheap(tmp_path, monke
     assert checkpoints._is_due(4)
 
 
+TOGETHER = {"fgm": 1.0, "awp": 0.01, "rdrop": 1.0, "head_samples": 2, "ema": 0.9, "average_best": 2}
+
+
 @pytest.mark.parametrize("update", [9, 13, 30])
 def test_every_regulariser_resumes_exactly(tmp_path, update):
-    together = {"fgm": 1.0, "awp": 0.01, "rdrop": 1.0, "head_samples": 2, "ema": 0.9, "average_best": 2}
+    assert_resumes_exactly(tmp_path, update, **TOGETHER)
+
+
+@pytest.mark.parametrize("cut", ["max", "mean"])
+def test_windows_resume_exactly(tmp_path, cut):
+    assert_resumes_exactly(tmp_path, 17, cut=cut, tokens_per_batch=30, **TOGETHER)
+
+
+def assert_resumes_exactly(tmp_path, update, **together):
     expected, one = run(epochs=3, **together)
     interrupted(tmp_path, update, epochs=3, **together)
     model, other = resumed(tmp_path, epochs=3, **together)

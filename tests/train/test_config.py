@@ -19,6 +19,9 @@ def test_all_conflicts_are_raised_together():
             seed=-1,
             task="both",
             truncation="tail",
+            window_join="sum",
+            window_overlap=1.0,
+            max_windows=0,
         )
     assert str(caught.value).splitlines() == [
         "--batch-size is 0; it must be 1 or more",
@@ -32,7 +35,10 @@ def test_all_conflicts_are_raised_together():
         "--schedule is 'steps'; accepted are linear, cosine, constant",
         "--warmup is 1.0; it is a share of the updates, from 0 to below 1",
         "--task is 'both'; accepted are multilabel, multiclass",
-        "--truncation is 'tail'; accepted are head, head+tail",
+        "--truncation is 'tail'; accepted are head, head+tail, windows",
+        "--window-join is 'sum'; accepted are max, mean",
+        "--window-overlap is 1.0; it is a share, from 0 to below 1",
+        "--max-windows is 0; it must be 1 or more",
     ]
 
 

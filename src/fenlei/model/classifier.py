@@ -1,6 +1,7 @@
 """A packed batch -> logits: a transformers classifier whose encoder runs packed where that is proved right.
 
-Shapes: B texts, T tokens of a text, N tokens of a packed row, D hidden width, C labels.
+Shapes: B texts, W windows of texts, T tokens of a window, N tokens of a packed row, D hidden width, C labels.
+A text within the length limit is one window, and W is B where no text is longer.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from fenlei.encoders.packing import IMPLEMENTATION, Packing, use_fast_dropout
 from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
 from fenlei.model.pooling import Pooling
 from fenlei.runtime import Runtime
-from fenlei.text.batches import PackedBatch, scoring_batches
+from fenlei.text.batches import PackedBatch, WindowsOfBatch, scoring_batches
 from fenlei.text.tokens import TokenTable
 
 # Float32 sums in another order differ by about 1e-6; texts that see each other differ by 0.01 and more.
@@ -81,7 +82,7 @@ class EncoderClassifier(nn.Module):
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text the position table allows, special tokens included; None: no such table."""
+        """The longest window the position table allows, special tokens included; None: no such table."""
         positions = getattr(self.network.config, "max_position_embeddings", None)
         return None if positions is None else int(positions) - self._first_position
 
@@ -100,15 +101,24 @@ class EncoderClassifier(nn.Module):
         Multi-sample dropout: Inoue 2019, https://arxiv.org/abs/1905.09788. Where texts run padded, the whole network
         is run as often.
         """
+        return torch.stack([join_windows(logits, batch.windows) for logits in self.of_windows(batch, samples)])
+
+    def of_windows(self, batch: PackedBatch, samples: int = 1) -> list[Tensor]:
+        """S times (W, C) float32 logits: the windows of the first of `batch.rows` in the order of reading, and on."""
         if self.padded_because:
-            return torch.stack([self._padded(batch) for _ in range(samples)])
-        pooled, head = self._pooled(batch)
-        # The head is a sliver of the work and decides close calls: float32.
-        with torch.autocast(self.network.device.type, enabled=False):
-            return torch.stack([head(pooled).view(len(batch), -1) for _ in range(samples)])
+            found = [self._padded(batch) for _ in range(samples)]
+        else:
+            pooled, head = self._pooled(batch)
+            # The head is a sliver of the work and decides close calls: float32.
+            with torch.autocast(self.network.device.type, enabled=False):
+                found = [head(pooled).view(len(batch.lengths), -1) for _ in range(samples)]
+        if batch.windows is None:
+            return found
+        places = torch.from_numpy(batch.windows.places).to(self.network.device)
+        return [logits[places] for logits in found]
 
     def _pooled(self, batch: PackedBatch) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        """The float32 states that the head reads, and the head: (B, D) on means, (B, 1, D) on first tokens."""
+        """The float32 states that the head reads, and the head: (W, D) on means, (W, 1, D) on first tokens."""
         device = self.network.device
         packing = Packing.of(batch.lengths, device)
         hidden = self.network.base_model(
@@ -176,6 +186,18 @@ class EncoderClassifier(nn.Module):
         return None
 
 
+def join_windows(logits: Tensor, windows: WindowsOfBatch | None) -> Tensor:
+    """(W, C) logits of windows, in the order of texts -> (B, C), through which the gradient flows back.
+
+    The mean of logits is the geometric mean of the windows' probabilities. The highest logit, label by label, compares
+    windows with each other, which a softmax of one window alone would not fix; it is fixed by learning through it.
+    """
+    if windows is None:
+        return logits
+    counts = torch.from_numpy(windows.counts).to(logits.device)
+    return torch.segment_reduce(logits, windows.join, lengths=counts, unsafe=True)
+
+
 def predict_logits(
     classifier: EncoderClassifier,
     table: TokenTable,
@@ -193,14 +215,35 @@ def predict_logits(
         max_tokens: the most tokens of one packed batch.
         advance: called with the number of texts done, for progress.
     """
+    return predict_windows(classifier, table, runtime, max_tokens=max_tokens, advance=advance)[0]
+
+
+def predict_windows(
+    classifier: EncoderClassifier,
+    table: TokenTable,
+    runtime: Runtime,
+    *,
+    max_tokens: int = 4096,
+    advance: Callable[[int], None] = lambda texts: None,
+) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
+    """As `predict_logits`, and beside the logits for each the window, from 0, in which that label has the highest one.
+
+    Returns:
+        (B, C) logits and (B, C) windows; None where every text is one window.
+    """
     was_training = classifier.training
     classifier.eval()
     logits = np.empty((len(table), classifier.num_labels), dtype=np.float32)
+    highest = None if table.windows is None else np.zeros(logits.shape, dtype=np.int32)
     try:
         with torch.inference_mode(), runtime.autocast():
             for batch in scoring_batches(table, max_tokens=max_tokens):
-                logits[batch.rows] = classifier(batch).cpu().numpy()
+                [of_windows] = classifier.of_windows(batch)
+                logits[batch.rows] = join_windows(of_windows, batch.windows).cpu().numpy()
+                if highest is not None and batch.windows is not None:
+                    each = torch.split(of_windows, batch.windows.counts.tolist())
+                    highest[batch.rows] = torch.stack([of_text.argmax(0) for of_text in each]).cpu().numpy()
                 advance(len(batch))
     finally:
         classifier.train(was_training)
-    return logits
+    return logits, highest

@@ -77,6 +77,11 @@ class Classifier:
         """Whether those columns were a pair of texts."""
         return bool(self._bundle.record["data"].get("pair", False))
 
+    @property
+    def reads_windows(self) -> bool:
+        """Whether long texts are read in several windows."""
+        return self._bundle.text.truncation == "windows"
+
     def has_seen(self, texts: Sequence[str]) -> NDArray[np.bool_] | None:
         """(B,) whether each text helped to make the classifier; None: its bundle keeps no fingerprints."""
         seen = self._bundle.seen
@@ -235,14 +240,21 @@ class Classifier:
         """
         return self._scorer.scores(texts, advance=advance)
 
-    def predict(self, texts: Sequence[str], *, top_k: int | None = None) -> list[Prediction]:
-        """The labels of each text.
+    def predict(
+        self, texts: Sequence[str], *, top_k: int | None = None, advance: Callable[[int], None] = lambda texts: None
+    ) -> list[Prediction]:
+        """The labels of each text, and of long texts that were read in windows those that decided.
 
         Args:
             texts: B texts.
             top_k: how many scores an answer keeps; None: all.
+            advance: called with the number of texts done, for progress.
+
+        Raises:
+            DataError: `texts` is one string.
         """
-        return self.decide(self.scores(texts), top_k=top_k)
+        scores, deciding = self._scorer.scores_and_deciding(texts, advance=advance)
+        return decide(self.decision, self.labels, scores, deciding, top_k=top_k)
 
     def decide(self, scores: NDArray[np.float64], *, top_k: int | None = None) -> list[Prediction]:
         """(B, C) scores -> B predictions, by the saved decision."""

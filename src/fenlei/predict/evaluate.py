@@ -65,7 +65,7 @@ def evaluate(scorer: Scorer, examples: Sequence[Example], advance: Advance) -> E
         groups=groups_of(examples),
         seen=None if bundle.seen is None else found_in(texts, bundle.seen),
         training_rows=bundle.record["training"].get("label_rows"),
-        lengths=Lengths(tokens=table.full_lengths, cut=table.lengths < table.full_lengths),
+        lengths=Lengths(tokens=table.full_lengths, cut=table.cut),
     )
     shown = [readable_text(text) for text in texts]
     errors = error_rows([example.id for example in examples], shown, truth, scores, decision, bundle.labels.names)

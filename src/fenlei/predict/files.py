@@ -109,6 +109,7 @@ def _row_format(classifier: Classifier, texts: TextSource, result_format: str, t
         texts.columns,
         with_scores=top_k is not None,
         with_person=classifier.decision.person_below > 0,
+        with_windows=classifier.reads_windows,
     )
 
 
@@ -118,9 +119,8 @@ def _labelled(
     """The rows after the first `skip`, block by block, as text with their number."""
     rows = islice(iter(texts), skip, None)
     while block := list(islice(rows, _BLOCK)):
-        scores = classifier.scores([row.text for row in block], advance=journal.advance)
         # Without scores in the result none are sorted and named: with ten thousand labels that would be the work.
-        predictions = classifier.decide(scores, top_k=top_k or 0)
+        predictions = classifier.predict([row.text for row in block], top_k=top_k or 0, advance=journal.advance)
         lines = (
             rows_format.row(row.cells, row.text, prediction) for row, prediction in zip(block, predictions, strict=True)
         )

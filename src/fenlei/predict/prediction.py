@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.judge.decision import Decision
+from fenlei.predict.scoring import Deciding
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,24 @@ class Prediction:
         labels: the decided label names, in the label set's order; possibly none.
         scores: every label's name and calibrated score in [0, 1], highest first.
         needs_person: whether the answer is so uncertain that a person should look; the decision says how uncertain.
+        windows: where the text was read in several windows: for each decided label its name, and first character
+            and one past the last of the window that spoke loudest for it. They are counted in the text as given; of
+            a pair in the second text.
     """
 
     labels: tuple[str, ...]
     scores: tuple[tuple[str, float], ...]
     needs_person: bool = False
+    windows: tuple[tuple[str, int, int], ...] = ()
 
 
 def decide(
-    decision: Decision, labels: Sequence[str], scores: NDArray[np.float64], *, top_k: int | None = None
+    decision: Decision,
+    labels: Sequence[str],
+    scores: NDArray[np.float64],
+    deciding: Deciding | None = None,
+    *,
+    top_k: int | None = None,
 ) -> list[Prediction]:
     """(B, C) scores -> B predictions.
 
@@ -36,15 +46,21 @@ def decide(
         decision: the rule.
         labels: the C names in their order.
         scores: in [0, 1].
+        deciding: the windows that decided them; None: every text is one window.
         top_k: how many scores an answer keeps; None: all.
     """
     decided, unsure = decision.apply(scores), decision.needs_person(scores)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
-    return [
-        Prediction(
-            tuple(labels[label] for label in np.flatnonzero(row_decided).tolist()),
-            tuple((labels[label], float(row_scores[label])) for label in row_order.tolist()),
-            row_unsure,
+    predictions = []
+    for row, row_unsure in enumerate(unsure.tolist()):
+        chosen = np.flatnonzero(decided[row]).tolist()
+        spans = [(label, deciding.span(row, label)) for label in chosen] if deciding else []
+        predictions.append(
+            Prediction(
+                tuple(labels[label] for label in chosen),
+                tuple((labels[label], float(scores[row, label])) for label in order[row].tolist()),
+                row_unsure,
+                tuple((labels[label], *span) for label, span in spans if span),
+            )
         )
-        for row_decided, row_scores, row_order, row_unsure in zip(decided, scores, order, unsure.tolist(), strict=True)
-    ]
+    return predictions

@@ -49,21 +49,30 @@ class RowFormat:
         columns: the input's columns, all kept; empty for plain lines.
         with_scores: whether a column of scores is added.
         with_person: whether a column says which rows need a person.
+        with_windows: whether a column says which characters of a long text decided; plain lines never do.
 
     Raises:
         SettingsError: the input already has a column that would be added.
     """
 
     def __init__(
-        self, result_format: str, columns: tuple[str, ...], *, with_scores: bool, with_person: bool = False
+        self,
+        result_format: str,
+        columns: tuple[str, ...],
+        *,
+        with_scores: bool,
+        with_person: bool = False,
+        with_windows: bool = False,
     ) -> None:
-        added = ("predicted", *(("needs_person",) if with_person else ()), *(("scores",) if with_scores else ()))
+        wanted = {"needs_person": with_person, "scores": with_scores, "windows": with_windows}
+        added = ("predicted", *(name for name, is_wanted in wanted.items() if is_wanted))
         if taken := set(added) & set(columns):
             raise SettingsError(
                 f"the input already has the column {sorted(taken)[0]!r}, which predict would add",
                 hint="rename that column in the input",
             )
         self._format, self._with_scores, self._with_person = result_format, with_scores, with_person
+        self._with_windows = with_windows
         self._columns = columns or ("text",)
         self._added = added
 
@@ -85,12 +94,16 @@ class RowFormat:
         if self._format == "lines":
             line = " ".join(text.replace("\r", "\n").split("\n"))
             return "\t".join([*answers, line]) + "\n"
+        if self._with_windows:
+            answers.append("|".join(f"{label} {begin}-{end}" for label, begin, end in prediction.windows))
         if self._format == "jsonl":
             answer: dict[str, Any] = {"predicted": list(prediction.labels)}
             if self._with_person:
                 answer["needs_person"] = prediction.needs_person
             if self._with_scores:
                 answer["scores"] = {label: round(score, 6) for label, score in prediction.scores}
+            if self._with_windows:
+                answer["windows"] = {label: [begin, end] for label, begin, end in prediction.windows}
             # Parquet has dates and decimals, JSON has not.
             return json.dumps(cells | answer, ensure_ascii=False, default=str) + "\n"
         kept = [_text(cells.get(column)) for column in self._columns]

@@ -4,18 +4,36 @@ Shapes: B texts, C labels.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
 from fenlei.errors import DataError
-from fenlei.model.classifier import predict_logits
+from fenlei.model.classifier import predict_logits, predict_windows
 from fenlei.runtime import Runtime
 from fenlei.text.tokens import TokenTable
 
 Advance = Callable[[int], None]
 """Called with the number of texts done, for progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deciding:
+    """Which window of a long text spoke loudest for a label.
+
+    Attributes:
+        highest: (B, C) int32, the window, from 0, with the highest logit.
+        spans: row of a text with several windows -> the first character of each, and one past its last.
+    """
+
+    highest: NDArray[np.int32]
+    spans: dict[int, list[tuple[int, int]]]
+
+    def span(self, row: int, label: int) -> tuple[int, int] | None:
+        """The characters of the deciding window; None: the text is one window."""
+        return self.spans[row][self.highest[row, label]] if row in self.spans else None
 
 
 class Scorer:
@@ -51,9 +69,24 @@ class Scorer:
 
     def scores(self, texts: Sequence[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
         """(B, C) scores in [0, 1], in the order of `texts`; errors as for `logits`."""
-        logits, decision = self.logits(texts, advance=advance), self.bundle.decision
-        return decision.scores(logits, self.baseline_logits(texts) if decision.blend.baseline else None)
+        return self._scores(texts, self.logits(texts, advance=advance))
+
+    def scores_and_deciding(
+        self, texts: Sequence[str], *, advance: Advance = lambda texts: None
+    ) -> tuple[NDArray[np.float64], Deciding | None]:
+        """(B, C) scores as `scores`, and the windows that decided them; None: every text is one window."""
+        table = self.encode(texts)
+        logits, highest = predict_windows(self.bundle.classifier, table, self.runtime, advance=advance)
+        if highest is None or table.windows is None:
+            return self._scores(texts, logits), None
+        long = np.flatnonzero(table.windows.counts > 1).tolist()
+        deciding = Deciding(highest, {row: self._text_encoder.window_spans(texts[row]) for row in long})
+        return self._scores(texts, logits), deciding
 
     def baseline_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(B, C) of the linear baseline, on what the encoder sees of the texts."""
         return self.bundle.baseline.logits([self._text_encoder.kept_text(text) for text in texts])
+
+    def _scores(self, texts: Sequence[str], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        decision = self.bundle.decision
+        return decision.scores(logits, self.baseline_logits(texts) if decision.blend.baseline else None)

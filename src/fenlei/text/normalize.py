@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Literal
 
 Normalization = Literal["none", "clean", "nfkc"]
@@ -31,6 +32,34 @@ def normalize(text: str, form: Normalization) -> str:
         return text
     cleaned = _INVISIBLE.sub("", text)
     return unicodedata.normalize("NFKC", cleaned) if form == "nfkc" else cleaned
+
+
+def aligned(text: str, form: Normalization) -> tuple[str, list[tuple[int, int]]]:
+    """`normalize(text, form)`, and for each of its characters the characters of `text` that it was made of.
+
+    Returns:
+        The normalized text, and for each of its characters a begin and an end in `text`.
+
+    Example:
+        >>> aligned("㈱Ａ", "nfkc")
+        ('(株)A', [(0, 1), (0, 1), (0, 1), (1, 2)])
+    """
+    if form == "none":
+        return text, [(place, place + 1) for place in range(len(text))]
+    begins = [place for place, sign in enumerate(text) if not place or not _may_join_the_one_before(sign)]
+    pieces, origins = [], []
+    for begin, end in pairwise([*begins, len(text)]):
+        pieces.append(normalize(text[begin:end], form))
+        origins += [(begin, end)] * len(pieces[-1])
+    return "".join(pieces), origins
+
+
+def _may_join_the_one_before(sign: str) -> bool:
+    """Whether normalization can drop a character, or make one of it and those before it: marks, Korean letters."""
+    if _INVISIBLE.match(sign):
+        return True
+    first = unicodedata.normalize("NFKD", sign)[0]
+    return unicodedata.category(first).startswith("M") or "\u1160" <= first <= "\u11ff"
 
 
 def invisible_characters(text: str) -> list[str]:

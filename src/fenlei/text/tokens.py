@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from fenlei.errors import EncoderError, SettingsError
 from fenlei.text.example import PAIR
-from fenlei.text.normalize import Normalization, normalize
+from fenlei.text.normalize import Normalization, aligned, normalize
+from fenlei.text.windows import WindowJoin, Windows, reach, window_ranges
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Truncation = Literal["head", "head+tail"]
+Truncation = Literal["head", "head+tail", "windows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +30,36 @@ class TextSettings:
         max_tokens: the most tokens a text may have, special tokens included.
         truncation: which tokens of a longer text stay: `head` the first ones; `head+tail` the first
             quarter and the last three quarters of the room, since news and reports often
-            conclude at the end (Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.1, keep 128 + 382).
+            conclude at the end (Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.1, keep 128 + 382);
+            `windows` all of them, in overlapping windows that the encoder reads one by one; of a pair the second
+            text is cut so, and the first stands in each window.
         normalize: the form that a text is brought into first, as in `fenlei.text.normalize`.
+        window_overlap: the share of a full window that the next one repeats.
+        window_join: how the logits of the windows become one.
+        max_windows: the most windows a text may have; the rest is cut.
 
     Raises:
-        SettingsError: an unknown truncation or form.
+        SettingsError: an unknown truncation, form or way to join, or no such windows; all that is wrong together.
     """
 
     max_tokens: int
     truncation: Truncation = "head"
     normalize: Normalization = "none"
+    window_overlap: float = 0.25
+    window_join: WindowJoin = "max"
+    max_windows: int = 8
 
     def __post_init__(self) -> None:
-        if self.truncation not in get_args(Truncation):
-            accepted = ", ".join(get_args(Truncation))
-            raise SettingsError(f"--truncation is {self.truncation!r}; accepted are {accepted}")
-        if self.normalize not in get_args(Normalization):
-            accepted = ", ".join(get_args(Normalization))
-            raise SettingsError(f"--normalize is {self.normalize!r}; accepted are {accepted}")
+        wrong = []
+        for name, known in (("truncation", Truncation), ("normalize", Normalization), ("window_join", WindowJoin)):
+            if (value := getattr(self, name)) not in get_args(known):
+                wrong.append(f"--{name.replace('_', '-')} is {value!r}; accepted are {', '.join(get_args(known))}")
+        if not 0 <= self.window_overlap < 1:
+            wrong.append(f"--window-overlap is {self.window_overlap}; it is a share, from 0 to below 1")
+        if self.max_windows < 1:
+            wrong.append(f"--max-windows is {self.max_windows}; it must be 1 or more")
+        if wrong:
+            raise SettingsError("\n".join(wrong))
 
 
 @dataclass(frozen=True)
@@ -55,37 +68,48 @@ class TokenTable:
 
     Attributes:
         ids: (sum of T,) int32, special tokens included.
-        offsets: (B + 1,) int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
+        offsets: (B + 1,) int64; text i is `ids[offsets[i]:offsets[i + 1]]`, its windows end to end if it has several.
         full_lengths: (B,) int32, the lengths before truncation, special tokens included.
         seconds: (B,) int32, where the second text of a pair begins, from which on its tokens have type 1; 0: it is
             no pair. None: there are no pairs, or the tokenizer gives both texts of a pair type 0.
+        windows: where they lie; None: every text is one window.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     full_lengths: NDArray[np.int32]
     seconds: NDArray[np.int32] | None = None
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(B,) tokens of each text as kept."""
+        """(B,) tokens that the encoder reads of each text."""
         return np.diff(self.offsets)
 
     def __getitem__(self, row: int) -> NDArray[np.int32]:
         """(T,) the ids of one text."""
         return self.ids[self.offsets[row] : self.offsets[row + 1]]
 
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """(B,) whether truncation shortened the text."""
+        return self._kept() < self.full_lengths
+
     def share_of_texts_cut(self) -> float:
         """The share of texts that truncation shortened."""
-        return float((self.lengths < self.full_lengths).mean()) if len(self) else 0.0
+        return float(self.cut.mean()) if len(self) else 0.0
 
     def share_of_tokens_cut(self) -> float:
         """The share of all tokens that truncation removed."""
         total = int(self.full_lengths.sum())
-        return 1 - len(self.ids) / total if total else 0.0
+        return 1 - int(self._kept().sum()) / total if total else 0.0
+
+    def _kept(self) -> NDArray[np.int64]:
+        """(B,) tokens of each text that were not cut."""
+        return self.lengths if self.windows is None else self.lengths - self.windows.repeated
 
 
 class TextEncoder:
@@ -105,18 +129,16 @@ class TextEncoder:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._prefix, self._suffix = _special_tokens_around(tokenizer)
-        self._normalize = settings.normalize
         self._room = settings.max_tokens - len(self._prefix) - len(self._suffix)
         if self._room < 1:
             raise SettingsError(
                 f"--max-tokens is {settings.max_tokens}; with {settings.max_tokens - self._room} special tokens "
                 "it must leave room for at least one token of text"
             )
-        self._truncation = settings.truncation
-        self._max_tokens = settings.max_tokens
+        self._settings = settings
 
     def encode(self, texts: Sequence[str]) -> TokenTable:
-        """Normalize and tokenize `texts`, cut each to the limit, and add the special tokens.
+        """Normalize and tokenize `texts`, cut each to the limit or into windows, and add the special tokens.
 
         Of a pair the first text gets half of the room, or what the second leaves; the second is cut.
 
@@ -126,56 +148,97 @@ class TextEncoder:
         laid: list[NDArray[np.int32]] = []
         full_lengths = np.empty(len(texts), dtype=np.int32)
         seconds = np.zeros(len(texts), dtype=np.int32)
+        firsts, repeated = np.zeros(len(texts) + 1, dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
         # Blocks keep the memory of the Encoding objects small beside that of the ids.
         for start in range(0, len(texts), 4096):
-            block = [normalize(text, self._normalize).split(PAIR, 1) for text in texts[start : start + 4096]]
+            block = [normalize(text, self._settings.normalize).split(PAIR, 1) for text in texts[start : start + 4096]]
             encodings = iter(
                 self._tokenizer.encode_batch_fast([part for parts in block for part in parts], add_special_tokens=False)
             )
             for row, parts in enumerate(block, start=start):
                 ids = [next(encodings).ids for _ in parts]
-                if len(ids) == 1:
-                    around = len(self._prefix) + len(self._suffix)
-                    pieces = [self._prefix, _cut(ids[0], self._room, self._truncation), self._suffix]
-                else:
-                    around = self._pairs.special_tokens
-                    pieces, seconds[row] = self._laid_out_pair(*ids)
-                full_lengths[row] = sum(map(len, ids)) + around
-                laid.append(np.array([token for piece in pieces for token in piece], dtype=np.int32))
-        offsets = np.zeros(len(texts) + 1, dtype=np.int64)
+                before, room, after, seconds[row] = self._frame(ids)
+                pieces = self._pieces(ids[-1], room)
+                laid += [np.array([*before, *piece, *after], dtype=np.int32) for piece in pieces]
+                firsts[row + 1] = len(laid)
+                repeated[row] = (len(pieces) - 1) * (len(before) + len(after) + self._overlap(room))
+                special = self._pairs.special_tokens if len(ids) > 1 else len(before) + len(after)
+                full_lengths[row] = sum(map(len, ids)) + special
+        offsets = np.zeros(len(laid) + 1, dtype=np.int64)
         np.cumsum([len(piece) for piece in laid], out=offsets[1:])
         joined = np.concatenate(laid) if laid else np.empty(0, dtype=np.int32)
-        return TokenTable(joined, offsets, full_lengths, seconds if seconds.any() else None)
+        windows = Windows(offsets, firsts, repeated, self._settings.window_join) if len(laid) > len(texts) else None
+        return TokenTable(joined, offsets[firsts], full_lengths, seconds if seconds.any() else None, windows)
 
     def kept_text(self, text: str) -> str:
         """The part of `text` that the encoder sees, normalized, for other readers of it.
 
         The two parts of `head+tail` stand end to end, the two texts of a pair on a line each.
         """
-        parts = normalize(text, self._normalize).split(PAIR, 1)
+        parts = normalize(text, self._settings.normalize).split(PAIR, 1)
         encodings = [self._tokenizer.encode(part, add_special_tokens=False) for part in parts]
-        rooms = [self._room] if len(parts) == 1 else self._pairs.rooms(*(len(one.ids) for one in encodings))
-        ways: list[Truncation] = [self._truncation] if len(parts) == 1 else ["head", self._truncation]
+        *rooms, last_room = self._rooms([len(one.ids) for one in encodings])
+        truncation = self._settings.truncation
+        if truncation == "windows":
+            last_room = reach(last_room, self._overlap(last_room), self._settings.max_windows)
+        tails = [0 for _ in rooms] + [last_room - _head(last_room, truncation)]
         kept = []
-        for part, encoding, room, truncation in zip(parts, encodings, rooms, ways, strict=True):
+        for part, encoding, room, tail in zip(parts, encodings, [*rooms, last_room], tails, strict=True):
             if len(encoding.ids) > room:
-                head = _head(room, truncation)
-                tail = room - head
-                part = part[: encoding.offsets[head - 1][1]] + (part[encoding.offsets[-tail][0] :] if tail else "")
+                end = encoding.offsets[room - tail - 1][1]
+                part = part[:end] + (part[encoding.offsets[-tail][0] :] if tail else "")
             kept.append(part)
         return "\n".join(kept)
 
+    def window_spans(self, text: str) -> list[tuple[int, int]]:
+        """The first character, and one past the last, of each window into which a text is cut.
+
+        They are counted in the text as given, before any normalization; of a pair in the second text, since the
+        first stands in every window.
+        """
+        parts = text.split(PAIR, 1)
+        normalized, origins = aligned(parts[-1], self._settings.normalize)
+        first = [normalize(part, self._settings.normalize) for part in parts[:-1]]
+        encodings = [self._tokenizer.encode(part, add_special_tokens=False) for part in [*first, normalized]]
+        offsets = encodings[-1].offsets
+        room = self._rooms([len(one.ids) for one in encodings])[-1]
+        if len(offsets) <= room:
+            return [(0, len(parts[-1]))]
+        spans = [(offsets[begin][0], offsets[end - 1][1]) for begin, end in self._ranges(len(offsets), room)]
+        return [(origins[begin][0], origins[end - 1][1]) for begin, end in spans]
+
     @cached_property
     def _pairs(self) -> "_PairTemplate":
-        return _PairTemplate.of(self._tokenizer, self._max_tokens)
+        return _PairTemplate.of(self._tokenizer, self._settings.max_tokens)
 
-    def _laid_out_pair(self, first: list[int], second: list[int]) -> tuple[list[list[int]], int]:
-        """The pieces of a pair with its special tokens, and where type 1 begins; 0: nowhere."""
+    def _rooms(self, lengths: list[int]) -> list[int]:
+        """How many tokens of a text, or of each text of a pair, one window holds."""
+        return [self._room] if len(lengths) == 1 else self._pairs.rooms(*lengths)
+
+    def _frame(self, ids: list[list[int]]) -> tuple[list[int], int, list[int], int]:
+        """What stands before a window of the last text, its room, what stands after, and where type 1 begins."""
+        if len(ids) == 1:
+            return self._prefix, self._room, self._suffix, 0
         pairs = self._pairs
-        rooms = pairs.rooms(len(first), len(second))
-        first, second = first[: rooms[0]], _cut(second, rooms[1], self._truncation)
-        begins = len(pairs.prefix) + len(first) + len(pairs.between)
-        return [pairs.prefix, first, pairs.between, second, pairs.suffix], begins if pairs.typed else 0
+        first_room, room = pairs.rooms(*map(len, ids))
+        before = [*pairs.prefix, *ids[0][:first_room], *pairs.between]
+        return before, room, pairs.suffix, len(before) if pairs.typed else 0
+
+    def _overlap(self, room: int) -> int:
+        return int(self._settings.window_overlap * room)
+
+    def _ranges(self, tokens: int, room: int) -> list[tuple[int, int]]:
+        return window_ranges(tokens, room, self._overlap(room), self._settings.max_windows)
+
+    def _pieces(self, ids: list[int], room: int) -> list[list[int]]:
+        """What is kept of a text: its windows, or one piece."""
+        if len(ids) <= room:
+            return [ids]
+        if self._settings.truncation == "windows":
+            return [ids[begin:end] for begin, end in self._ranges(len(ids), room)]
+        head = _head(room, self._settings.truncation)
+        tail = room - head
+        return [ids[:head] + (ids[-tail:] if tail else [])]
 
 
 @dataclass(frozen=True)
@@ -217,15 +280,7 @@ class _PairTemplate:
 
 
 def _head(room: int, truncation: Truncation) -> int:
-    return room if truncation == "head" else max(1, room // 4)
-
-
-def _cut(ids: list[int], room: int, truncation: Truncation) -> list[int]:
-    if len(ids) <= room:
-        return ids
-    head = _head(room, truncation)
-    tail = room - head
-    return ids[:head] + (ids[-tail:] if tail else [])
+    return max(1, room // 4) if truncation == "head+tail" else room
 
 
 def _special_tokens_around(tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:

@@ -9,6 +9,7 @@ from fenlei.model.pooling import Pooling
 from fenlei.text.labels import Task, known_task
 from fenlei.text.normalize import Normalization
 from fenlei.text.tokens import TextSettings, Truncation
+from fenlei.text.windows import WindowJoin
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
@@ -42,10 +43,19 @@ class TrainSettings:
     the encoder brings no pooler of its own."""
 
     max_tokens: int = 300
-    """The most tokens of a text, special tokens included; longer texts are cut."""
+    """The most tokens of a text, special tokens included; longer texts are cut, or read window by window."""
 
     truncation: Truncation = "head"
-    """Which tokens of a longer text stay: `head`, or `head+tail`."""
+    """Which tokens of a longer text stay: `head`, `head+tail`, or all, in overlapping `windows`."""
+
+    window_overlap: float = 0.25
+    """With windows: the share of a full window that the next one repeats."""
+
+    window_join: WindowJoin = "max"
+    """With windows: a text's logit is the `max` or the `mean` over its windows."""
+
+    max_windows: int = 8
+    """With windows: the most that a text may have; the rest of it is cut. An update costs up to so many times more."""
 
     normalize: Normalization = "none"
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
@@ -154,7 +164,14 @@ class TrainSettings:
 
     def text_settings(self) -> TextSettings:
         """How texts become tokens."""
-        return TextSettings(max_tokens=self.max_tokens, truncation=self.truncation, normalize=self.normalize)
+        return TextSettings(
+            max_tokens=self.max_tokens,
+            truncation=self.truncation,
+            normalize=self.normalize,
+            window_overlap=self.window_overlap,
+            window_join=self.window_join,
+            max_windows=self.max_windows,
+        )
 
     def planned_epochs(self, rows: int) -> int:
         """Passes over `rows` training rows."""

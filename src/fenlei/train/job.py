@@ -132,9 +132,10 @@ def train(
         "threads": runtime.threads,
         "texts_cut": table.share_of_texts_cut(),
         "tokens_cut": table.share_of_tokens_cut(),
+        "windows": len(table) if table.windows is None else int(table.windows.counts.sum()),
     }
     journal.record("start", **facts, settings=settings.to_dict())
-    _say_what_was_settled(journal, source, start.classifier, start.fresh.identity_pooler, facts)
+    _say_what_was_settled(journal, settings, source, start.classifier, start.fresh.identity_pooler, facts)
     sample = train_rows[:: 1 + len(train_rows) // _COVERAGE_SAMPLE]
     normalized = [normalize(row.text, settings.normalize) for row in sample]
     if warning := measure_coverage(tokenizer, normalized).warning():
@@ -170,6 +171,7 @@ def train(
 
 def _say_what_was_settled(
     journal: Journal,
+    settings: TrainSettings,
     source: EncoderSource,
     classifier: EncoderClassifier,
     identity_pooler: bool,
@@ -190,8 +192,13 @@ def _say_what_was_settled(
         f"runtime    {facts['device']}, {facts['precision']}, {facts['threads']} threads; "
         f"up to {facts['epochs_planned']} epochs, peak rate {facts['learning_rate']:.2g}"
     )
+    if facts["windows"] > facts["train_rows"]:
+        journal.say(
+            f"windows    {facts['windows']:,} of {settings.max_tokens} tokens or less for {facts['train_rows']:,} "
+            f"training texts, at most {settings.max_windows} a text, joined by {settings.window_join}"
+        )
     if facts["texts_cut"]:
         journal.say(
             f"truncation cuts {facts['texts_cut']:.1%} of the training texts and {facts['tokens_cut']:.1%} "
-            "of their tokens; --max-tokens sets the limit"
+            f"of their tokens; {'--max-windows' if settings.truncation == 'windows' else '--max-tokens'} sets the limit"
         )

@@ -184,8 +184,10 @@ def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) ->
 
 
 def _arrays(part: Part) -> list[NDArray[Any]]:
-    types = [] if part.table.seconds is None else [part.table.seconds]
-    return [part.table.ids, part.table.offsets, part.truth.indptr, part.truth.indices, *types]
+    table = part.table
+    types = [] if table.seconds is None else [table.seconds]
+    windows = [] if table.windows is None else [table.windows.offsets]
+    return [table.ids, table.offsets, part.truth.indptr, part.truth.indices, *types, *windows]
 
 
 def _digest(arrays: Iterable[NDArray[Any]]) -> str:
