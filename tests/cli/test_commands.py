@@ -237,6 +237,28 @@ def test_rows_that_leak_leave_training(fenlei, tmp_path, tiny_encoder):
     assert "--leaks is 'ignore'; accepted are drop, keep, error" in refused.err
 
 
+def test_several_seeds_leave_the_best_on_dev(fenlei, tmp_path, tiny_encoder):
+    data, out = write_rows(tmp_path / "训练.csv", 200, seed=1), tmp_path / "m"
+    arguments = [data, "--encoder", tiny_encoder, "--out", out, "--epochs", 2, *SETTINGS, "--seeds", 2, "--seed", 7]
+    done = fenlei("train", *arguments)
+    run = out.with_name("m.run")
+    told = json.loads((run / "seeds.json").read_text("utf-8"))
+    assert [one["seed"] for one in told["runs"]] == [7, 8]
+    scores = [(one["dev_score"], -one["dev_loss"]) for one in told["runs"]]
+    assert told["best"] == 7 + scores.index(max(scores))
+    # The table of seeds, then the report of the one that is kept.
+    assert done.out.index("kept: best on dev") < done.out.index("TF-IDF + linear")
+    record = json.loads((out / "fenlei.json").read_text("utf-8"))
+    assert record["training"]["seed"] == told["best"]
+    report = json.loads((out / "report" / "test" / "report.json").read_text("utf-8"))
+    kept = next(one for one in told["runs"] if one["seed"] == told["best"])
+    assert report["figures"]["micro_f1"]["value"] == kept["test"]["micro_f1"]
+    before = (run / "seeds" / "seed-7" / "fenlei.json").stat().st_mtime_ns
+    fenlei("train", *arguments, "--resume", "--overwrite")
+    assert (run / "seeds" / "seed-7" / "fenlei.json").stat().st_mtime_ns == before
+    assert json.loads((run / "seeds.json").read_text("utf-8")) == told
+
+
 def test_nothing_to_resume(fenlei, tmp_path, tiny_encoder):
     data = write_rows(tmp_path / "a.csv", 60, seed=3)
     done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--resume", *SETTINGS, expect=1)
@@ -249,7 +271,7 @@ def test_the_list_of_flags_changes_only_on_purpose():
         "epochs fgm fingerprints folds freeze_layers group_column head_learning_rate head_samples "
         "id_column label_column label_separator layer_decay leaks learning_rate loss max_tokens max_windows "
         "normalize on_bad_row out overwrite pair patience pooling precision rdrop recipe resume schedule "
-        "seed task test text_column threads tokens_per_batch truncation warmup weight_decay window_join "
+        "seed seeds task test text_column threads tokens_per_batch truncation warmup weight_decay window_join "
         "window_overlap",
         "compare": "as_json data device encoding first group_column id_column label_column label_separator "
         "on_bad_row out pair precision second text_column threads",

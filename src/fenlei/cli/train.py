@@ -1,5 +1,6 @@
 """`fenlei train`: labelled files -> a bundle and, where there is a test part, its report."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,9 @@ def train(
     ] = None,
     test: Annotated[list[Path] | None, typer.Option(help="Labelled rows that are scored once, at the end.")] = None,
     given: dict[str, Any],
+    seeds: Annotated[
+        int, typer.Option(help="Train so many, a seed each from --seed on: mean, spread, and the best on dev.", min=1)
+    ] = 1,
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Updates between checkpoints; by the clock, under 3% of the time.", min=1)
     ] = None,
@@ -59,7 +63,8 @@ def train(
 ) -> None:
     """Train a classifier on labelled files and write a bundle.
 
-    Without --test (and --dev) a stratified split is made and written beside the bundle for reuse.
+    Without --test (and --dev) a stratified split is made and written beside the bundle for reuse. With --seeds the
+    bundle is the one that was best on dev; the others and seeds.json are kept beside it.
     """
     from rich.console import Console
 
@@ -68,6 +73,7 @@ def train(
     from fenlei.cli.reading import read_labelled, say, say_audit
     from fenlei.predict.classifier import Classifier
     from fenlei.runtime import open_runtime
+    from fenlei.study.seeds import train_seeds
     from fenlei.text.read import ReadOptions
     from fenlei.train.journal import Journal
     from fenlei.train.recipes import settings_of
@@ -105,19 +111,31 @@ def train(
             left_over.unlink(missing_ok=True)
         for folder in run.glob("fold-*/"):
             shutil.rmtree(folder)
+    way: dict[str, Any] = {
+        "settings": settings,
+        "runtime": runtime,
+        "record": record,
+        "checkpoint_every": checkpoint_every,
+        "resume": resume,
+        "keep_fingerprints": fingerprints,
+    }
     with Journal(run / "journal.jsonl", console) as journal:
-        classifier = Classifier.train(
-            parts["train"],
-            dev=parts["dev"],
-            settings=settings,
-            runtime=runtime,
-            journal=journal,
-            record=record,
-            checkpoint_folder=run,
-            checkpoint_every=checkpoint_every,
-            resume=resume,
-            keep_fingerprints=fingerprints,
-        )
+        if seeds > 1:
+            found, classifier = train_seeds(
+                parts["train"],
+                parts["dev"],
+                test_rows=parts.get("test", ()),
+                folder=run / "seeds",
+                count=seeds,
+                journal=journal,
+                **way,
+            )
+            write_text(run / "seeds.json", json.dumps(found.to_dict(), indent=2) + "\n")
+            print(found.to_text())
+        else:
+            classifier = Classifier.train(
+                parts["train"], dev=parts["dev"], journal=journal, checkpoint_folder=run, **way
+            )
     classifier.save(out, overwrite=overwrite)
     say(console, f"bundle     {out}")
     if "test" in parts:

@@ -36,7 +36,7 @@ class TrainSettings:
 
     loss: str | None = None
     """`zlpr` (default), `bce`, `bce-weighted`, `asl`, `focal`, `db` or `cb` for multilabel; `ce`, `ce-smooth`, `focal`
-    or `cb` for multiclass; see `fenlei.model.losses`."""
+    or `cb` for multiclass; docs/recipes.md explains each."""
 
     pooling: Pooling | None = None
     """What the head reads: `first`, the first token's state, or `mean`, the mean over the text; by default `mean` where
