@@ -12,7 +12,12 @@ from fenlei.model.classifier import join_windows
 from fenlei.text.batches import WindowsOfBatch, scoring_batches, training_batches
 from fenlei.text.normalize import aligned, normalize
 from fenlei.text.tokens import TokenTable
-from fenlei.text.windows import Windows, reach, window_ranges
+from fenlei.text.windows import Windows, window_ranges
+
+
+def reach(room, overlap, most):
+    """How many tokens so many windows cover."""
+    return room + (most - 1) * (room - overlap)
 
 
 @st.composite

@@ -29,19 +29,15 @@ def test_texts_are_laid_end_to_end_with_their_special_tokens():
     assert table.ids.dtype == np.int32
 
 
-@pytest.mark.parametrize(
-    ("truncation", "expected", "kept"),
-    [("head", [4, 5, 6, 7, 8], "一二三四五"), ("head+tail", [4, 10, 11, 12, 13], "一七八九十")],
-)
-def test_longer_texts_are_cut_to_the_limit(truncation, expected, kept):
+@pytest.mark.parametrize(("truncation", "expected"), [("head", [4, 5, 6, 7, 8]), ("head+tail", [4, 10, 11, 12, 13])])
+def test_longer_texts_are_cut_to_the_limit(truncation, expected):
     encoder = TextEncoder(character_tokenizer(), TextSettings(max_tokens=7, truncation=truncation))
     table = encoder.encode(["一二三四五六七八九十", "一"])
     assert table[0].tolist() == [2, *expected, 3]
     assert table.full_lengths.tolist() == [12, 3]
     assert table.share_of_texts_cut() == 0.5
     assert table.share_of_tokens_cut() == pytest.approx(5 / 15)
-    assert encoder.kept_text("一二三四五六七八九十") == kept
-    assert encoder.kept_text("一") == "一"
+    assert encoder.whole_text("一二三四五六七八九十") == "一二三四五六七八九十"
 
 
 def windows_of(table, row):
@@ -63,7 +59,6 @@ def test_longer_texts_are_read_in_windows():
     assert table.lengths.tolist() == [18, 3, 2, 11]
     assert table.full_lengths.tolist() == [12, 3, 2, 8]
     assert table.share_of_texts_cut() == table.share_of_tokens_cut() == 0
-    assert encoder.kept_text("一二三四五六七八九十") == "一二三四五六七八九十"
     assert encoder.window_spans("一二三四五六七八九十") == [(0, 4), (3, 7), (6, 10)]
     assert encoder.window_spans("一二") == [(0, 2)]
     assert encoder.window_spans("") == [(0, 0)]
@@ -76,7 +71,6 @@ def test_more_windows_than_allowed_are_cut_and_counted():
     assert windows_of(table, 0) == windows_of(table, 1) == [[2, 4, 5, 6, 7, 8, 3], [2, 7, 8, 9, 10, 11, 3]]
     assert table.share_of_texts_cut() == 0.5
     assert table.share_of_tokens_cut() == pytest.approx(2 / 22)
-    assert encoder.kept_text("一二三四五六七八九十") == "一二三四五六七八"
     assert encoder.window_spans("一二三四五六七八九十") == [(0, 5), (3, 8)]
 
 
@@ -151,17 +145,17 @@ def test_pairs_have_their_border_and_types():
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "kept"),
+    ("first", "second", "read"),
     [
-        ("一二三四五六", "七", "一二三四五\n七"),
-        ("一", "二三四五六七八九", "一\n二三四五六"),
-        ("一二", "三四", "一二\n三四"),
+        ("一二三四五六", "七", [4, 5, 6, 7, 8, 3, 10]),
+        ("一", "二三四五六七八九", [4, 3, 5, 6, 7, 8, 9]),
+        ("一二", "三四", [4, 5, 3, 6, 7]),
     ],
 )
-def test_a_pair_shares_the_room(first, second, kept):
+def test_a_pair_shares_the_room(first, second, read):
     encoder = TextEncoder(pair_tokenizer(), TextSettings(max_tokens=9))
-    assert encoder.kept_text(pair_texts(first, second)) == kept
-    assert encoder.encode([pair_texts(first, second)]).lengths[0] == len(kept) - 1 + 3
+    assert encoder.encode([pair_texts(first, second)])[0].tolist() == [2, *read, 3]
+    assert encoder.whole_text(pair_texts(first, second)) == f"{first}\n{second}"
 
 
 def test_the_first_text_of_a_pair_stands_in_every_window_of_the_second():
@@ -176,7 +170,7 @@ def test_the_first_text_of_a_pair_stands_in_every_window_of_the_second():
     ]
     assert table.full_lengths.tolist() == [13, 5, 3]
     assert table.share_of_tokens_cut() == 0
-    assert encoder.kept_text(pair) == "一二\n三四五六七八九十"
+    assert encoder.whole_text(pair) == "一二\n三四五六七八九十"
     assert encoder.window_spans(pair) == [(0, 4), (3, 6), (5, 8)]
     batch = pack(table, np.arange(3))
     assert batch.rows.tolist() == [2, 1, 0]

@@ -84,8 +84,8 @@ class Scorer:
         return self._scores(texts, logits), deciding
 
     def baseline_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(B, C) of the linear baseline, on what the encoder sees of the texts."""
-        return self.bundle.baseline.logits([self._text_encoder.kept_text(text) for text in texts])
+        """(B, C) of the linear baseline, which reads whole texts."""
+        return self.bundle.baseline.logits([self._text_encoder.whole_text(text) for text in texts])
 
     def _scores(self, texts: Sequence[str], logits: NDArray[np.float32]) -> NDArray[np.float64]:
         decision = self.bundle.decision

@@ -225,7 +225,7 @@ def _run(
     held_out = trained.decision.held_out
     arrays: dict[str, NDArray[Any]] = {
         "logits": logits,
-        "baseline_logits": trained.baseline.logits([trained.text_encoder.kept_text(text) for text in texts]),
+        "baseline_logits": trained.baseline.logits([trained.text_encoder.whole_text(text) for text in texts]),
         "truth": rows.labels.encode(rows.judged, rows.task),
         "dev_logits": held_out.logits,
         "dev_baseline_logits": held_out.baseline_logits,

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import EncoderError, SettingsError
-from fenlei.text.example import PAIR
+from fenlei.text.example import PAIR, readable_text
 from fenlei.text.normalize import Normalization, aligned, normalize
-from fenlei.text.windows import WindowJoin, Windows, reach, window_ranges
+from fenlei.text.windows import WindowJoin, Windows, window_ranges
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -170,25 +170,9 @@ class TextEncoder:
         windows = Windows(offsets, firsts, repeated, self._settings.window_join) if len(laid) > len(texts) else None
         return TokenTable(joined, offsets[firsts], full_lengths, seconds if seconds.any() else None, windows)
 
-    def kept_text(self, text: str) -> str:
-        """The part of `text` that the encoder sees, normalized, for other readers of it.
-
-        The two parts of `head+tail` stand end to end, the two texts of a pair on a line each.
-        """
-        parts = normalize(text, self._settings.normalize).split(PAIR, 1)
-        encodings = [self._tokenizer.encode(part, add_special_tokens=False) for part in parts]
-        *rooms, last_room = self._rooms([len(one.ids) for one in encodings])
-        truncation = self._settings.truncation
-        if truncation == "windows":
-            last_room = reach(last_room, self._overlap(last_room), self._settings.max_windows)
-        tails = [0 for _ in rooms] + [last_room - _head(last_room, truncation)]
-        kept = []
-        for part, encoding, room, tail in zip(parts, encodings, [*rooms, last_room], tails, strict=True):
-            if len(encoding.ids) > room:
-                end = encoding.offsets[room - tail - 1][1]
-                part = part[:end] + (part[encoding.offsets[-tail][0] :] if tail else "")
-            kept.append(part)
-        return "\n".join(kept)
+    def whole_text(self, text: str) -> str:
+        """All of `text`, normalized, for readers without a limit; the two texts of a pair on a line each."""
+        return readable_text(normalize(text, self._settings.normalize))
 
     def window_spans(self, text: str) -> list[tuple[int, int]]:
         """The first character, and one past the last, of each window into which a text is cut.

@@ -55,7 +55,7 @@ def window_ranges(tokens: int, room: int, overlap: int, most: int) -> list[tuple
         >>> window_ranges(10, room=5, overlap=1, most=8)
         [(0, 4), (3, 7), (6, 10)]
     """
-    tokens = min(tokens, reach(room, overlap, most))
+    tokens = min(tokens, room + (most - 1) * (room - overlap))
     count = max(1, -(-(tokens - overlap) // (room - overlap)))
     length, longer = divmod(tokens + (count - 1) * overlap, count)
     ranges: list[tuple[int, int]] = []
@@ -63,8 +63,3 @@ def window_ranges(tokens: int, room: int, overlap: int, most: int) -> list[tuple
         begin = ranges[-1][1] - overlap if ranges else 0
         ranges.append((begin, begin + length + (number < longer)))
     return ranges
-
-
-def reach(room: int, overlap: int, most: int) -> int:
-    """How many tokens `most` windows cover."""
-    return room + (most - 1) * (room - overlap)

@@ -152,12 +152,12 @@ class Trainer:
         return predict_logits(start.classifier, self._part(rows).table, self.runtime)
 
     def fit_baseline(self, start: Start) -> LinearModel:
-        """The linear model on the same rows, and on what the encoder sees of them."""
-        return LinearModel.fit(self._kept_texts(start.rows), start.part.truth, self.task)
+        """The linear model on the same rows; it reads whole texts, whatever the encoder's limit."""
+        return LinearModel.fit(self._whole_texts(start.rows), start.part.truth, self.task)
 
     def baseline_logits(self, baseline: LinearModel, rows: Sequence[Example]) -> NDArray[np.float32]:
         """(B, C) of the linear model."""
-        return baseline.logits(self._kept_texts(rows))
+        return baseline.logits(self._whole_texts(rows))
 
     @cached_property
     def _dev_part(self) -> Part:
@@ -166,8 +166,8 @@ class Trainer:
     def _part(self, rows: Sequence[Example]) -> Part:
         return Part(self.text_encoder.encode([row.text for row in rows]), self.labels.encode_sparse(rows, self.task))
 
-    def _kept_texts(self, rows: Sequence[Example]) -> list[str]:
-        return [self.text_encoder.kept_text(row.text) for row in rows]
+    def _whole_texts(self, rows: Sequence[Example]) -> list[str]:
+        return [self.text_encoder.whole_text(row.text) for row in rows]
 
 
 def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) -> DevScore:
