@@ -46,7 +46,7 @@ def decide(
     blend: Annotated[
         bool | None,
         typer.Option(
-            "--blend/--no-blend", help="Mix the linear baseline's scores in where that is better beyond chance."
+            "--blend/--no-blend", help="Mix the linear baseline's scores in, by shares that held-out rows settle."
         ),
     ] = None,
     at_least_one: Annotated[

@@ -1,4 +1,4 @@
-"""The blend: a classifier's logits and those of its linear baseline, weighted, where that is better than either.
+"""The blend: a classifier's logits and those of its linear baseline, weighted.
 
 On small sets of long texts a linear model on character n-grams rivals large encoders, and errs elsewhere.
 
@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import SettingsError
-from fenlei.judge.bootstrap import percentile_interval, row_weights
 from fenlei.judge.calibration import LARGEST_LOGIT, fit_calibration
-from fenlei.judge.metrics import Floats, row_blocks
+from fenlei.judge.metrics import row_blocks
 from fenlei.text.labels import Task
 
 _WEIGHTS = np.linspace(0, 1, 21)
-_RESAMPLES = 1_000
 
-# Held-out numbers that the weight is fitted on; one parameter needs no more. Fewer rows than this tell nothing of
-# what is chance.
+# Equal shares are hard to beat from few rows: so many held-out rows' worth of belief in them.
+_PRIOR_ROWS = 20
+
+# Held-out numbers that the weight is fitted on; one parameter needs no more. From fewer rows than this not even the
+# scales of the two are known.
 _MOST_CELLS = 1 << 20
 _FEWEST_ROWS = 30
 
@@ -61,11 +62,12 @@ NO_BLEND = Blend()
 
 
 def fit_blend(logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArray[Any], task: Task) -> Blend:
-    """The blend with the least log loss on held-out rows, if it is better than the classifier alone beyond chance.
+    """The blend with the least log loss on held-out rows, drawn to equal shares as far as they are few.
 
-    Both logits are brought to one scale by their temperatures; of 21 weights the best is taken when the 95%
-    bootstrap interval of what a row gains by it lies above 0; never from fewer than 30 rows. One parameter, chosen
-    so, has little to overfit with.
+    Both logits are brought to one scale by their temperatures, so that a baseline that knows nothing weighs nothing at
+    any share. Of 21 shares w that of the least `n log(loss(w)) + 20 (2w - 1)^2` is taken, n the number of rows; from
+    fewer than 30 rows none. On other rows that was better than to blend only where the gain is beyond chance, and
+    than the least loss alone: see benchmarks/blend.md.
 
     Args:
         logits: (B, C) of the classifier.
@@ -80,22 +82,18 @@ def fit_blend(logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArra
     if not right.any():
         return NO_BLEND
     own_slope, other_slope = (fit_calibration(one, right, task, "temperature").slopes[0] for one in (own, other))
-    blends = [Blend(encoder=(1 - weight) * own_slope, baseline=weight * other_slope) for weight in _WEIGHTS]
-    losses = [_row_losses(blend.apply(own, other), right, task) for blend in blends]
-    best = int(np.argmin([loss.mean() for loss in losses]))
-    gain = losses[0] - losses[best]
-    resampled = [gain @ weights / len(gain) for weights in row_weights(len(gain), _RESAMPLES, seed=0)]
-    return blends[best] if percentile_interval(np.concatenate(resampled)).low > 0 else NO_BLEND
+    # Plain floats, as JSON gives them back: NumPy's would widen float32 logits, and a saved blend answer otherwise.
+    blends = [Blend(encoder=(1 - weight) * own_slope, baseline=weight * other_slope) for weight in _WEIGHTS.tolist()]
+    losses = np.array([_loss(blend.apply(own, other), right, task) for blend in blends])
+    return blends[int(np.argmin(len(truth) * np.log(losses) + _PRIOR_ROWS * (2 * _WEIGHTS - 1) ** 2))]
 
 
-def _row_losses(logits: NDArray[Any], right: NDArray[np.bool_], task: Task) -> Floats:
-    """(B,) log loss of each row after a temperature of its own for the whole table."""
+def _loss(logits: NDArray[Any], right: NDArray[np.bool_], task: Task) -> float:
+    """Log loss a row, after a temperature for the whole table; more than 0."""
     scores = fit_calibration(logits, right, task, "temperature").apply(logits, task)
-    losses = np.zeros(len(logits))
+    total = 0.0
     for block in row_blocks(*logits.shape):
         chances = np.clip(scores[block], 1e-12, 1 - 1e-12)
-        if task == "multiclass":
-            losses[block] = -np.log(chances[right[block]])
-        else:
-            losses[block] = -np.log(np.where(right[block], chances, 1 - chances)).sum(axis=1)
-    return losses
+        of_truth = chances[right[block]] if task == "multiclass" else np.where(right[block], chances, 1 - chances)
+        total -= float(np.log(of_truth).sum())
+    return total / len(logits)

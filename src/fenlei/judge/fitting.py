@@ -32,7 +32,7 @@ class DecisionPlan:
             multi-class.
         method: of calibration; None: the task's default.
         person_share: the share of rows, the least certain ones, that needs a person.
-        blend: whether the baseline may have a share in the scores, where that is better beyond chance.
+        blend: whether the baseline has a share in the scores.
 
     Raises:
         SettingsError: `person_share` lies outside [0, 1], or scope or method are none of the known ones.
