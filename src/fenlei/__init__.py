@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fenlei.text.split import split_examples
     from fenlei.train.config import TrainSettings
     from fenlei.train.journal import Journal
+    from fenlei.train.recipes import settings_of
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ _HOMES = {
     "open_runtime": "fenlei.runtime",
     "pair_texts": "fenlei.text.example",
     "read_examples": "fenlei.text.read",
+    "settings_of": "fenlei.train.recipes",
     "split_examples": "fenlei.text.split",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "open_runtime",
     "pair_texts",
     "read_examples",
+    "settings_of",
     "split_examples",
 ]
 

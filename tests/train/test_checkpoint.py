@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fenlei.errors import FenleiError, SettingsError
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.journal import Journal
+from fenlei.train.recipes import RECIPES
 
 # Importlib mode has no package of tests: the loop's test module lends its tiny run.
 spec = importlib.util.spec_from_file_location("loop_tests", Path(__file__).with_name("test_loop.py"))
@@ -125,18 +126,23 @@ TOGETHER = {"fgm": 1.0, "awp": 0.01, "rdrop": 1.0, "head_samples": 2, "ema": 0.9
 
 @pytest.mark.parametrize("update", [9, 13, 30])
 def test_every_regulariser_resumes_exactly(tmp_path, update):
-    assert_resumes_exactly(tmp_path, update, **TOGETHER)
+    assert_resumes_exactly(tmp_path, update, epochs=3, **TOGETHER)
+
+
+@pytest.mark.parametrize("settings", [*({name: TOGETHER[name]} for name in TOGETHER), *RECIPES.values()], ids=str)
+def test_each_alone_and_each_recipe_resumes_exactly(tmp_path, settings):
+    assert_resumes_exactly(tmp_path, 17, **{"epochs": 3} | settings)
 
 
 @pytest.mark.parametrize("cut", ["max", "mean"])
 def test_windows_resume_exactly(tmp_path, cut):
-    assert_resumes_exactly(tmp_path, 17, cut=cut, tokens_per_batch=30, **TOGETHER)
+    assert_resumes_exactly(tmp_path, 17, epochs=3, cut=cut, tokens_per_batch=30, **TOGETHER)
 
 
 def assert_resumes_exactly(tmp_path, update, **together):
-    expected, one = run(epochs=3, **together)
-    interrupted(tmp_path, update, epochs=3, **together)
-    model, other = resumed(tmp_path, epochs=3, **together)
+    expected, one = run(**together)
+    interrupted(tmp_path, update, **together)
+    model, other = resumed(tmp_path, **together)
     for (name, a), b in zip(model.state_dict().items(), expected.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert (one.best_epoch, one.averaged) == (other.best_epoch, other.averaged)

@@ -37,6 +37,9 @@ def train(
         list[Path] | None, typer.Option(help="Labelled rows that choose the epoch and fit the decision.")
     ] = None,
     test: Annotated[list[Path] | None, typer.Option(help="Labelled rows that are scored once, at the end.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Which set of settings the flags below start from: fast, balanced or strong.")
+    ] = "balanced",
     given: dict[str, Any],
     seeds: Annotated[
         int, typer.Option(help="Train so many, a seed each from --seed on: mean, spread, and the best on dev.", min=1)
@@ -78,7 +81,7 @@ def train(
     from fenlei.train.journal import Journal
     from fenlei.train.recipes import settings_of
 
-    settings = settings_of(**given)
+    settings = settings_of(recipe, **given)
     read_options = ReadOptions(**reading)
     # What would fail at the end is checked before the work.
     if leaks not in LEAKS:

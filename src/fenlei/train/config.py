@@ -17,16 +17,11 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 6, 10
 
 
 Schedule = Literal["linear", "cosine", "constant"]
-Recipe = Literal["fast", "balanced", "strong"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """The settings of one training run; a field that is None is settled from data or encoder."""
-
-    # A name for the record: `fenlei.train.recipes.settings_of` takes a recipe's values, this class alone does not.
-    recipe: Recipe = "balanced"
-    """Which recipe the other settings are of: `fast`, `balanced` or `strong`."""
 
     encoder: str = "starter"
     """Where the pretrained encoder comes from: `starter`, a folder, a TensorFlow checkpoint, or a hub name."""
@@ -143,7 +138,6 @@ class TrainSettings:
         if not 0 <= self.ema < 1:
             wrong.append(f"--ema is {self.ema}; it must be from 0 to below 1")
         for name, accepted in (
-            ("recipe", get_args(Recipe)),
             ("pooling", get_args(Pooling)),
             ("schedule", get_args(Schedule)),
         ):

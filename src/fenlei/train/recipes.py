@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from fenlei.train.config import Recipe, TrainSettings
+from fenlei.errors import SettingsError
+from fenlei.train.config import TrainSettings
 
-RECIPES: dict[Recipe, dict[str, Any]] = {
+RECIPES: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 3},
     "balanced": {},
     "strong": {"fgm": 0.5, "average_best": 3, "patience": 5},
@@ -22,5 +23,6 @@ def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
     Raises:
         SettingsError: there is no such recipe, or a value cannot be used.
     """
-    known: Recipe = recipe  # type: ignore[assignment]  # checked by TrainSettings
-    return TrainSettings(recipe=known, **RECIPES.get(known, {}) | given)
+    if recipe not in RECIPES:
+        raise SettingsError(f"--recipe is {recipe!r}; accepted are {', '.join(RECIPES)}")
+    return TrainSettings(**RECIPES[recipe] | given)
