@@ -47,8 +47,8 @@ SHAPES = ("electra-small", "starter", "bert-base", "albert-small")
 BOUNDS = {"fp32": 1e-3, "bf16": 0.15, "int8": 1.0}
 
 # Texts of a round, so that the slowest way takes seconds: (short, long).
-TEXTS = {"electra-small": (192, 32), "starter": (128, 24), "bert-base": (64, 12), "albert-small": (192, 32)}
-SINGLES = 40  # texts a round that go one by one
+TEXTS = {"electra-small": (96, 16), "starter": (96, 16), "bert-base": (48, 8), "albert-small": (96, 16)}
+SINGLES = 24  # texts a round that go one by one
 
 
 def main():
