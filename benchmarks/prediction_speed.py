@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from prediction_report import write_report
 from prediction_ways import missing, peers
-from shapes import classifier_of, network, operations, processor, product_ceiling, shape
+from shapes import classifier_of, network, operations, processor, product_ceiling, shape, short_name
 
 import fenlei
 from fenlei import ReadOptions, open_runtime
@@ -74,7 +74,7 @@ def main():
             # Spread over the file, since its neighbours are often of one class and one length.
             texts = [every[row] for row in np.linspace(0, len(every) - 1, count).astype(int)]
             results[f"{name}, {kind}"] = {
-                "command": f"prediction_speed.py --short {given.short.name} --long {given.long.name} "
+                "command": f"prediction_speed.py --short {short_name(given.short)} --long {short_name(given.long)} "
                 f"--shapes {name} --threads {given.threads} --rounds {given.rounds}",
                 "date": time.strftime("%Y-%m-%d"),
                 "processor": processor(),

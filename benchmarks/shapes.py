@@ -94,3 +94,8 @@ def processor():
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     native = [name for name in ("amx_bf16", "avx512_bf16") if name in facts.get("flags", "").split()]
     return f"{facts.get('model name', platform.processor())} ({', '.join(native) or 'no native bf16'})"
+
+
+def short_name(file):
+    """A data file as a command names it, without where it lies."""
+    return f"{file.parent.name}/{file.name}"
