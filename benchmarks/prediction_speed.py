@@ -13,7 +13,7 @@ logits of the plain float32 loop within the errors stated below, otherwise the b
     fenlei          `Classifier.scores(texts)`
 
 Results go to prediction_speed.json beside this file, shape by shape, with prediction_speed.md and
-prediction_speed.svg made of it; shapes that are not asked for keep what was measured before.
+prediction_speed.svg made of it; what is there already is not measured again without --again.
 """
 
 import argparse
@@ -58,6 +58,7 @@ def main():
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=SHAPES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     given = parser.parse_args()
 
@@ -69,6 +70,8 @@ def main():
     results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     for name in given.shapes:
         for kind, path in (("short", given.short), ("long", given.long)):
+            if f"{name}, {kind}" in results and not given.again:
+                continue
             every = [row.text for row in TextSource(path, ReadOptions())]
             count = TEXTS[name][kind == "long"]
             # Spread over the file, since its neighbours are often of one class and one length.
@@ -85,7 +88,7 @@ def main():
                 **measured(name, texts, runtime, given.rounds),
             }
             write_text(given.out, json.dumps(results, ensure_ascii=False, indent=1) + "\n")
-    write_report(results, given.out)
+            write_report(results, given.out)
 
 
 def measured(name, texts, runtime, rounds):
