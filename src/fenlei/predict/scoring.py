@@ -5,13 +5,15 @@ Shapes: B texts, C labels.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
 from fenlei.errors import DataError
-from fenlei.model.classifier import predict_logits, predict_windows
+from fenlei.model.classifier import EncoderClassifier, predict_logits, predict_windows
+from fenlei.model.precast import for_prediction
 from fenlei.runtime import Runtime
 from fenlei.text.tokens import TokenTable
 
@@ -65,7 +67,7 @@ class Scorer:
 
     def logits_of(self, table: TokenTable, *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
         """(B, C) of the classifier, in the order of `table`."""
-        return predict_logits(self.bundle.classifier, table, self.runtime, advance=advance)
+        return predict_logits(self._classifier, table, self.runtime, advance=advance)
 
     def scores(self, texts: Sequence[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
         """(B, C) scores in [0, 1], in the order of `texts`; errors as for `logits`."""
@@ -76,12 +78,17 @@ class Scorer:
     ) -> tuple[NDArray[np.float64], Deciding | None]:
         """(B, C) scores as `scores`, and the windows that decided them; None: every text is one window."""
         table = self.encode(texts)
-        logits, highest = predict_windows(self.bundle.classifier, table, self.runtime, advance=advance)
+        logits, highest = predict_windows(self._classifier, table, self.runtime, advance=advance)
         if highest is None or table.windows is None:
             return self._scores(texts, logits), None
         long = np.flatnonzero(table.windows.counts > 1).tolist()
         deciding = Deciding(highest, {row: self._text_encoder.window_spans(texts[row]) for row in long})
         return self._scores(texts, logits), deciding
+
+    @cached_property
+    def _classifier(self) -> EncoderClassifier:
+        # Made when first needed: `fenlei decide` loads a bundle and computes nothing.
+        return for_prediction(self.bundle.classifier, self.runtime)
 
     def baseline_logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(B, C) of the linear baseline, which reads whole texts."""

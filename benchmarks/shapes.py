@@ -1,0 +1,101 @@
+"""What the benchmarks of prediction share: random networks of known shapes, classifiers made of them, the machine."""
+
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AlbertConfig, AutoModelForSequenceClassification, BertConfig, ElectraConfig
+
+from fenlei import Classifier, DecisionPlan
+from fenlei.bundle import Bundle
+from fenlei.encoders.tokenizer import EncoderTokenizer
+from fenlei.judge.blend import NO_BLEND
+from fenlei.judge.decision import Decision
+from fenlei.judge.fitting import FittedDecision, HeldOut
+from fenlei.model.classifier import EncoderClassifier
+from fenlei.model.linear import LinearModel
+from fenlei.text.labels import LabelSet
+from fenlei.text.tokens import TextSettings
+
+# 30,383 pieces: the starter's tokenizer cuts the texts for all shapes.
+_VOCABULARY = 30_383
+
+
+def shape(name, *, labels=65):
+    """A fresh configuration: `electra-small`, `starter`, `bert-base`, `albert-small` or `tiny`."""
+    # Wider than the usual 0.02: a random network should tell texts apart, or rounding would look like an error.
+    common = {"vocab_size": _VOCABULARY, "num_labels": labels, "initializer_range": 0.06}
+    small = {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536}
+    tiny = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    electra = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
+    configs = {
+        "electra-small": lambda: ElectraConfig(embedding_size=128, **electra, **common),
+        "starter": lambda: BertConfig(**small, **common),
+        "bert-base": lambda: BertConfig(**common),
+        "albert-small": lambda: AlbertConfig(embedding_size=128, num_hidden_layers=6, **small, **common),
+        "tiny": lambda: BertConfig(**tiny, **common),
+    }
+    return configs[name]()
+
+
+def network(config):
+    """A random `AutoModelForSequenceClassification`, the same at every call, in evaluation mode."""
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(config).eval()
+
+
+def classifier_of(random_network, tokenizer: EncoderTokenizer, runtime, *, max_tokens):
+    """A `fenlei.Classifier` with the default decision, so that a score is the logistic of a logit."""
+    count = random_network.config.num_labels
+    no_rows = np.zeros((0, count), np.float32)
+    plain = Decision.default("multilabel")
+    bundle = Bundle(
+        task="multilabel",
+        labels=LabelSet(tuple(f"LABEL_{number}" for number in range(count))),
+        decision=FittedDecision(plain, NO_BLEND, plain, DecisionPlan(), HeldOut(no_rows, no_rows, no_rows, "no rows")),
+        classifier=EncoderClassifier(random_network).eval(),
+        tokenizer=tokenizer,
+        text=TextSettings(max_tokens=max_tokens),
+        baseline=LinearModel(
+            "multilabel", ("文",), np.ones(1, np.float32), np.zeros((count, 1), np.float16), np.zeros(count, np.float32)
+        ),
+        seen=None,
+        record={"encoder": {"source": "random"}, "training": {}, "data": {}, "versions": {}},
+    )
+    return Classifier(bundle, runtime)
+
+
+def operations(config, lengths):
+    """Operations in the matrix products of one forward pass over unpadded texts of these lengths (B,)."""
+    width, inner = config.hidden_size, config.intermediate_size
+    a_token = 2 * (4 * width * width + 2 * width * inner)
+    attention = 4 * width * np.asarray(lengths, np.float64) ** 2
+    return float(config.num_hidden_layers * (a_token * np.sum(lengths) + attention.sum()))
+
+
+def product_ceiling(*, rows=4096, width=1024, times=5):
+    """Operations a second of one large bfloat16 matrix product, the median of a few: what no network can exceed."""
+    left, right = (torch.randn(shape).bfloat16() for shape in ((rows, width), (width, width)))
+    seconds = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        torch.mm(left, right)
+        seconds.append(time.perf_counter() - began)
+    return 2 * rows * width * width / statistics.median(seconds[1:])
+
+
+def processor():
+    """The processor's name and which native bfloat16 it has."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    native = [name for name in ("amx_bf16", "avx512_bf16") if name in facts.get("flags", "").split()]
+    return f"{facts.get('model name', platform.processor())} ({', '.join(native) or 'no native bf16'})"
+
+
+def short_name(file):
+    """A data file as a command names it, without where it lies."""
+    return f"{file.parent.name}/{file.name}"
