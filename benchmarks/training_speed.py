@@ -7,7 +7,8 @@
 DATA is any labelled file; `accuracy` needs it multi-label and large enough. Every way trains the same random network on
 the same updates of 32 texts, dropout on, clipped gradients, AdamW, each in a process of its own: `training_ways.py`.
 Rounds are interleaved, so that a busy neighbour hits all ways alike, and a plain bfloat16 linear layer is timed in each
-of them: the ceiling. The ways:
+of them: the ceiling. With one thread the processes' own CPU time counts, which is what a calm core would take; with
+more, the clock. The ways:
 
     padded-fp32, dynamic-fp32, dynamic-bf16     a plain loop: padded to 300 tokens or to the longest of the batch
     Trainer-padded-*, Trainer-dynamic-*         transformers' `Trainer`, padded beforehand as run_classification does by
@@ -44,7 +45,7 @@ class Way:
     def __init__(self, name, given, scratch):
         script = "training_peers.py" if name in PEERS else "training_ways.py"
         python = os.environ[PEERS[name]] if name in PEERS else sys.executable
-        self.seconds, self.peak_mib = [], None
+        self.rounds, self.peak_mib = [], None
         self.process = subprocess.Popen(
             [python, Path(__file__).with_name(script), name, given.data, "--scratch", scratch / name]
             + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates")],
@@ -59,7 +60,7 @@ class Way:
 
     def round(self):
         print(file=self.process.stdin, flush=True)
-        self.seconds.append(self._answer()["seconds"])
+        self.rounds.append(self._answer())
 
     def end(self):
         self.peak_mib = self._answer()["peak_mib"]
@@ -74,6 +75,7 @@ class Way:
 
 def run(given):
     torch.set_num_threads(given.threads)
+    counted, clock = ("cpu_seconds", time.process_time) if given.threads == 1 else ("seconds", time.perf_counter)
     for name in [name for name in given.ways if name in PEERS and not os.environ.get(PEERS[name])]:
         print(f"{name}: left out, {PEERS[name]} names no Python")
         given.ways.remove(name)
@@ -81,7 +83,7 @@ def run(given):
         ways = {name: Way(name, given, Path(scratch)) for name in given.ways}
         ceilings = []
         for number in range(given.rounds + 1):
-            ceilings.append(bf16_linear_flops())
+            ceilings.append(bf16_linear_flops(clock))
             for way in ways.values():
                 way.round()
             print(f"round {number} of {given.rounds}{'' if number else ' (warm-up)'}", file=sys.stderr)
@@ -104,7 +106,11 @@ def run(given):
         "texts_a_round": BATCH * given.updates,
         "ceiling_gflops": [round(one / 1e9, 1) for one in ceilings[1:]],
         "work_gflop": [round(one / 1e9, 1) for one in work],
-        "seconds": {name: [round(one, 3) for one in way.seconds[1:]] for name, way in ways.items()},
+        "counted": counted,
+        **{
+            kind: {name: [round(one[kind], 3) for one in way.rounds[1:]] for name, way in ways.items()}
+            for kind in ("seconds", "cpu_seconds")
+        },
         "peak_mib": {name: way.peak_mib for name, way in ways.items()},
     }
     print("\n".join(table(result)))
@@ -122,20 +128,21 @@ def flops(config, updates):
     return 6 * weights * sum(lengths) + 12 * layers * width * sum(length**2 for length in lengths)
 
 
-def bf16_linear_flops(seconds=1.0):
+def bf16_linear_flops(clock, seconds=1.0):
     """Operations a second of a lone bfloat16 linear layer, 2048 x 1024 x 1024."""
     states, weight = torch.randn(2048, 1024).bfloat16(), torch.randn(1024, 1024).bfloat16()
     torch.nn.functional.linear(states, weight)
-    began, times = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
+    began, times = clock(), 0
+    while clock() - began < seconds:
         torch.nn.functional.linear(states, weight)
         times += 1
-    return times * 2 * 2048 * 1024 * 1024 / (time.perf_counter() - began)
+    return times * 2 * 2048 * 1024 * 1024 / (clock() - began)
 
 
 def ratios(result, name):
     """How many times fenlei's speed is that of the way, round by round."""
-    return [theirs / ours for theirs, ours in zip(result["seconds"][name], result["seconds"]["fenlei"], strict=True)]
+    seconds = result[result["counted"]]
+    return [theirs / ours for theirs, ours in zip(seconds[name], seconds["fenlei"], strict=True)]
 
 
 def table(result):
@@ -144,7 +151,7 @@ def table(result):
     yield ""
     yield "| way | texts/s | fenlei is faster by, median (min to max) | of the bf16 ceiling | peak memory, MiB |"
     yield "|---|---|---|---|---|"
-    for name, seconds in result["seconds"].items():
+    for name, seconds in result[result["counted"]].items():
         rows = zip(result["work_gflop"], seconds, result["ceiling_gflops"], strict=True)
         share = statistics.median(work / time / ceiling for work, time, ceiling in rows)
         speed = result["texts_a_round"] / statistics.median(seconds)

@@ -57,14 +57,15 @@ class Turns:
 
     def __init__(self):
         self._answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
-        self._began = 0.0
+        self._began = 0.0, 0.0
 
     def wait(self):
         sys.stdin.readline()
-        self._began = time.perf_counter()
+        self._began = time.perf_counter(), time.process_time()
 
     def done(self):
-        self.answer(seconds=time.perf_counter() - self._began)
+        wall, cpu = self._began
+        self.answer(seconds=time.perf_counter() - wall, cpu_seconds=time.process_time() - cpu)
 
     def answer(self, **values):
         print(json.dumps(values), file=self._answers, flush=True)
