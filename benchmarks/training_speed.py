@@ -19,6 +19,7 @@ more, the clock. The ways:
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -31,7 +32,7 @@ from pathlib import Path
 
 import torch
 from training_accuracy import compare_accuracy
-from training_ways import BATCH, SHAPES, WAYS
+from training_ways import BATCH, SHAPES, WAYS, Work, export
 
 import fenlei
 from fenlei.runtime import library_versions
@@ -43,11 +44,14 @@ class Way:
     """One way in its own process."""
 
     def __init__(self, name, given, scratch):
+        folder = scratch / name
+        if name in PEERS:
+            export(Work(given.data, given.updates * (given.rounds + 1)), given.shape, folder)
         script = "training_peers.py" if name in PEERS else "training_ways.py"
         python = os.environ[PEERS[name]] if name in PEERS else sys.executable
         self.rounds, self.peak_mib = [], None
         self.process = subprocess.Popen(
-            [python, Path(__file__).with_name(script), name, given.data, "--scratch", scratch / name]
+            [python, Path(__file__).with_name(script), name, given.data, "--scratch", folder]
             + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,7 +63,8 @@ class Way:
         self.tokens = self._answer()["tokens"]
 
     def round(self):
-        print(file=self.process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # what went wrong is told where the answer is missing
+            print(file=self.process.stdin, flush=True)
         self.rounds.append(self._answer())
 
     def end(self):

@@ -76,8 +76,8 @@ class Work:
 
     def __init__(self, data, updates):
         tokenizer = load_tokenizer(starter_directory(cache_folder())).tokenizer
-        examples = read_examples(data).examples
-        self.table = TextEncoder(tokenizer, TextSettings(max_tokens=LONGEST)).encode([one.text for one in examples])
+        self.texts = [example.text for example in read_examples(data).examples]
+        self.table = TextEncoder(tokenizer, TextSettings(max_tokens=LONGEST)).encode(self.texts)
         every = training_batches(
             self.table, batch_size=BATCH, max_tokens=TrainSettings().tokens_per_batch, seed=0, epoch=1
         )
@@ -90,9 +90,13 @@ class Work:
         """(B,) row numbers of one update."""
         return np.concatenate([batch.rows for batch in update])
 
+    def ids(self, update):
+        """The token ids of each of its texts."""
+        return [self.table.ids[slice(*self.table.offsets[row : row + 2])] for row in self.rows(update)]
+
     def padded(self, update, pad_to):
         """(B, T) token ids and mask."""
-        ids = [self.table.ids[slice(*self.table.offsets[row : row + 2])] for row in self.rows(update)]
+        ids = self.ids(update)
         lengths = torch.tensor([len(one) for one in ids])
         mask = torch.arange(pad_to or int(lengths.max()))[None] < lengths[:, None]
         block = torch.zeros(mask.shape, dtype=torch.int64)
@@ -105,6 +109,19 @@ def network(shape):
     config = SHAPES[shape]
     config.num_labels, config.problem_type = LABELS, "multi_label_classification"
     return AutoModelForSequenceClassification.from_config(config)
+
+
+def export(work, shape, folder):
+    """The random network and the updates as files, for `training_peers.py`."""
+    network(shape).save_pretrained(folder / "network")
+    vocabulary = load_tokenizer(starter_directory(cache_folder())).tokenizer.get_vocab()
+    (folder / "network" / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)), encoding="utf-8")
+    updates = [
+        {"texts": [work.texts[row] for row in work.rows(update)], "ids": [ids.tolist() for ids in work.ids(update)]}
+        for update in work.updates
+    ]
+    known = {"batch": BATCH, "labels": LABELS, "longest": LONGEST, "updates": updates}
+    (folder / "work.json").write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
 
 
 def plain_loop(turns, work, given, *, pad_to, bf16):
