@@ -115,7 +115,9 @@ def export(work, shape, folder):
     """The random network and the updates as files, for `training_peers.py`."""
     network(shape).save_pretrained(folder / "network")
     vocabulary = load_tokenizer(starter_directory(cache_folder())).tokenizer.get_vocab()
-    (folder / "network" / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)), encoding="utf-8")
+    bert_names = {"<s>": "[CLS]", "</s>": "[SEP]", "<pad>": "[PAD]", "<unk>": "[UNK]", "<mask>": "[MASK]"}
+    tokens = [bert_names.get(token, token) for token in sorted(vocabulary, key=vocabulary.get)]
+    (folder / "network" / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
     updates = [
         {"texts": [work.texts[row] for row in work.rows(update)], "ids": [ids.tolist() for ids in work.ids(update)]}
         for update in work.updates
