@@ -1,153 +1,202 @@
-"""Training speed of fenlei against the ways most scripts train, side by side in one run.
+"""Training speed and memory of fenlei against the ways most scripts train, side by side in one run.
 
-    python benchmarks/training_speed.py DATA [--shape electra-small] [--threads 1] [--rounds 3] [--out FILE.json]
+    python benchmarks/training_speed.py run DATA [--shape electra-small] [--ways ...] [--out FILE.json]
+    python benchmarks/training_speed.py show FILE.json            the table in Markdown, and FILE.svg beside it
+    python benchmarks/training_speed.py accuracy DATA [--seeds 1 2]
 
-DATA is any labelled file. Every way trains the same random network on the same texts in the same batches of 32 with
-dropout on and AdamW; rounds are interleaved, so that a busy neighbour hits all ways alike. The peers:
+DATA is any labelled file; `accuracy` needs it multi-label and large enough. Every way trains the same random network on
+the same updates of 32 texts, dropout on, clipped gradients, AdamW, each in a process of its own: `training_ways.py`.
+Rounds are interleaved, so that a busy neighbour hits all ways alike, and a plain bfloat16 linear layer is timed in each
+of them: the ceiling. With one thread the processes' own CPU time counts, which is what a calm core would take; with
+more, the clock. The ways:
 
-    padded-300      each batch padded to 300 tokens, float32: the text-classification script of transformers with
-                    pad_to_max_length, its default
-    dynamic-fp32    padded to the longest text of the batch, float32
-    dynamic-bf16    the same under bfloat16 autocast
-    fenlei          packed, bfloat16 where native
+    padded-fp32, dynamic-fp32, dynamic-bf16     a plain loop: padded to 300 tokens or to the longest of the batch
+    Trainer-padded-*, Trainer-dynamic-*         transformers' `Trainer`, padded beforehand as run_classification does by
+                                                default, or by DataCollatorWithPadding; needs `pip install accelerate`
+    fenlei, fenlei-checkpointing                packed, bfloat16 where native
+    simpletransformers, bert4keras              each where an environment variable names the Python that has it:
+                                                FENLEI_SIMPLETRANSFORMERS, FENLEI_BERT4KERAS; see `training_peers.py`
 """
 
 import argparse
+import contextlib
 import json
+import os
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, ElectraConfig
+from training_accuracy import compare_accuracy
+from training_ways import BATCH, SHAPES, WAYS, Work, export
 
 import fenlei
-from fenlei import open_runtime, read_examples
-from fenlei.bundle import library_versions
-from fenlei.encoders.starter import starter_directory
-from fenlei.encoders.tokenizer import load_tokenizer
-from fenlei.model.build import FreshWeights
-from fenlei.model.classifier import EncoderClassifier
-from fenlei.model.losses import zlpr
-from fenlei.runtime import cache_folder
-from fenlei.text.batches import training_batches
-from fenlei.text.tokens import TextEncoder, TextSettings
-from fenlei.train.config import TrainSettings
-from fenlei.train.optimizer import build_optimizer, set_rate
+from fenlei.runtime import library_versions
 
-BATCH, LABELS, LONGEST = 32, 65, 300
-
-# Vocabulary 30,383: the starter's tokenizer cuts the texts for all shapes.
-SHAPES = {
-    "electra-small": ElectraConfig(
-        vocab_size=30_383, embedding_size=128, hidden_size=256, num_attention_heads=4, intermediate_size=1024
-    ),
-    "starter": BertConfig(vocab_size=30_383, hidden_size=384, num_attention_heads=12, intermediate_size=1536),
-    "bert-base": BertConfig(vocab_size=30_383),
-}
+PEERS = {"simpletransformers": "FENLEI_SIMPLETRANSFORMERS", "bert4keras": "FENLEI_BERT4KERAS"}
 
 
-def network(shape):
-    torch.manual_seed(0)
-    config = SHAPES[shape]
-    config.num_labels = LABELS
-    return AutoModelForSequenceClassification.from_config(config)
+class Way:
+    """One way in its own process."""
+
+    def __init__(self, name, given, scratch):
+        folder = scratch / name
+        if name in PEERS:
+            export(Work(given.data, given.updates * (given.rounds + 1)), given.shape, folder)
+        script = "training_peers.py" if name in PEERS else "training_ways.py"
+        python = os.environ[PEERS[name]] if name in PEERS else sys.executable
+        self.rounds, self.peak_mib = [], None
+        self.process = subprocess.Popen(
+            [python, Path(__file__).with_name(script), name, given.data, "--scratch", folder]
+            + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(scratch / f"{name}.log").open("w"),
+            encoding="utf-8",
+            env=os.environ | {"OMP_NUM_THREADS": str(given.threads)},
+        )
+        self.log = scratch / f"{name}.log"
+        self.tokens = self._answer()["tokens"]
+
+    def round(self):
+        with contextlib.suppress(BrokenPipeError):  # what went wrong is told where the answer is missing
+            print(file=self.process.stdin, flush=True)
+        self.rounds.append(self._answer())
+
+    def end(self):
+        self.peak_mib = self._answer()["peak_mib"]
+        self.process.communicate()
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{self.process.args[2]} ended early:\n{self.log.read_text()[-2000:]}")
+        return json.loads(line)
 
 
-class Peer:
-    """A plain loop over transformers' own forward pass."""
-
-    def __init__(self, shape, *, pad_to, bf16):
-        self.network, self.pad_to, self.bf16 = network(shape).train(), pad_to, bf16
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-5)
-
-    def update(self, batch, targets):
-        longest = self.pad_to or int(batch.lengths.max())
-        mask = torch.arange(longest)[None] < torch.from_numpy(batch.lengths)[:, None]
-        ids = torch.zeros(mask.shape, dtype=torch.int64)
-        ids[mask] = torch.from_numpy(batch.ids)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-            logits = self.network(input_ids=ids, attention_mask=mask.long()).logits
-        zlpr(logits.float(), targets).mean().backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-
-class Fenlei:
-    """fenlei's own update, as its loop makes it."""
-
-    def __init__(self, shape, runtime):
-        self.classifier, self.runtime = EncoderClassifier(network(shape)).train(), runtime
-        self.settings = TrainSettings(batch_size=BATCH)
-        self.optimizer = build_optimizer(self.classifier, FreshWeights(frozenset(), False), self.settings)
-
-    def update(self, batch, targets):
-        with self.runtime.autocast():
-            logits = self.classifier(batch)
-        zlpr(logits, targets).mean().backward()
-        set_rate(self.optimizer, 10, 100, 0.1)
-        torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--shape", choices=SHAPES, default="electra-small")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=4, help="updates of a way in a round")
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-
-    runtime = open_runtime(device="cpu", threads=given.threads)
-    tokenizer = load_tokenizer(starter_directory(cache_folder())).tokenizer
-    texts = [example.text for example in read_examples(given.data).examples]
-    table = TextEncoder(tokenizer, TextSettings(max_tokens=LONGEST)).encode(texts)
-    batches = [update[0] for update in training_batches(table, batch_size=BATCH, max_tokens=10**9, seed=0, epoch=1)]
-    targets = torch.zeros(BATCH, LABELS)
-    targets[:, 0] = 1
-    ways = {
-        "padded-300": Peer(given.shape, pad_to=LONGEST, bf16=False),
-        "dynamic-fp32": Peer(given.shape, pad_to=None, bf16=False),
-        "dynamic-bf16": Peer(given.shape, pad_to=None, bf16=True),
-        "fenlei": Fenlei(given.shape, runtime),
-    }
-    speeds = {name: [] for name in ways}
-    for round_number in range(given.rounds + 1):
-        start = round_number * given.updates
-        chosen = [batches[i % (len(batches) - 1)] for i in range(start, start + given.updates)]
-        for name, way in ways.items():
-            began = time.perf_counter()
-            for batch in chosen:
-                way.update(batch, targets)
-            if round_number:  # the first round warms up
-                speeds[name].append(sum(len(batch) for batch in chosen) / (time.perf_counter() - began))
-
+def run(given):
+    torch.set_num_threads(given.threads)
+    counted, clock = ("cpu_seconds", time.process_time) if given.threads == 1 else ("seconds", time.perf_counter)
+    for name in [name for name in given.ways if name in PEERS and not os.environ.get(PEERS[name])]:
+        print(f"{name}: left out, {PEERS[name]} names no Python")
+        given.ways.remove(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        ways = {name: Way(name, given, Path(scratch)) for name in given.ways}
+        ceilings = []
+        for number in range(given.rounds + 1):
+            ceilings.append(bf16_linear_flops(clock))
+            for way in ways.values():
+                way.round()
+            print(f"round {number} of {given.rounds}{'' if number else ' (warm-up)'}", file=sys.stderr)
+        for way in ways.values():
+            way.end()
+    updates = ways[given.ways[0]].tokens[given.updates :]
+    work = [
+        flops(SHAPES[given.shape], updates[at : at + given.updates]) for at in range(0, len(updates), given.updates)
+    ]
     result = {
-        "command": f"training_speed.py {given.data.name} --shape {given.shape} --threads {given.threads}",
+        "command": f"training_speed.py run {given.data.parent.name}/{given.data.name} "
+        + " ".join(f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates")),
         "date": time.strftime("%Y-%m-%d"),
         "fenlei": fenlei.__version__,
         "versions": library_versions(),
         "processor": processor(),
-        "precision": runtime.precision,
-        "tokens_a_text": round(float(np.mean(table.lengths)), 1),
-        "texts_per_second": {name: [round(speed, 2) for speed in values] for name, values in speeds.items()},
+        "shape": given.shape,
+        "data": given.data.parent.name,
+        "tokens_a_text": round(statistics.mean(length for update in updates for length in update), 1),
+        "texts_a_round": BATCH * given.updates,
+        "ceiling_gflops": [round(one / 1e9, 1) for one in ceilings[1:]],
+        "work_gflop": [round(one / 1e9, 1) for one in work],
+        "counted": counted,
+        **{
+            kind: {name: [round(one[kind], 3) for one in way.rounds[1:]] for name, way in ways.items()}
+            for kind in ("seconds", "cpu_seconds")
+        },
+        "peak_mib": {name: way.peak_mib for name, way in ways.items()},
     }
-    ours = statistics.median(speeds["fenlei"])
-    print(f"{given.shape}, {result['tokens_a_text']} tokens a text, {given.threads} thread(s), {processor()}")
-    for name, values in speeds.items():
-        ratios = [a / b for a, b in zip(speeds["fenlei"], values, strict=True)]
-        print(
-            f"{name:14} {statistics.median(values):8.2f} texts/s   fenlei is {ours / statistics.median(values):5.2f}x "
-            f"({min(ratios):.2f} to {max(ratios):.2f} by round)"
-        )
+    print("\n".join(table(result)))
     if given.out:
-        given.out.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else []
+        results = [one for one in results if (one["shape"], one["data"]) != (given.shape, result["data"])] + [result]
+        given.out.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def flops(config, updates):
+    """Of training: 6 a matrix weight and real token, and attention's two products forwards and four backwards."""
+    width, layers = config.hidden_size, config.num_hidden_layers
+    weights = layers * (4 * width**2 + 2 * width * config.intermediate_size)
+    lengths = [length for update in updates for length in update]
+    return 6 * weights * sum(lengths) + 12 * layers * width * sum(length**2 for length in lengths)
+
+
+def bf16_linear_flops(clock, seconds=1.0):
+    """Operations a second of a lone bfloat16 linear layer, 2048 x 1024 x 1024."""
+    states, weight = torch.randn(2048, 1024).bfloat16(), torch.randn(1024, 1024).bfloat16()
+    torch.nn.functional.linear(states, weight)
+    began, times = clock(), 0
+    while clock() - began < seconds:
+        torch.nn.functional.linear(states, weight)
+        times += 1
+    return times * 2 * 2048 * 1024 * 1024 / (clock() - began)
+
+
+def ratios(result, name):
+    """How many times fenlei's speed is that of the way, round by round."""
+    seconds = result[result["counted"]]
+    return [theirs / ours for theirs, ours in zip(seconds[name], seconds["fenlei"], strict=True)]
+
+
+def table(result):
+    """The rows of one run in Markdown."""
+    yield f"**{result['shape']}, {result['data']}**, {result['tokens_a_text']} tokens a text: `{result['command']}`"
+    yield ""
+    yield "| way | texts/s | fenlei is faster by, median (min to max) | of the bf16 ceiling | peak memory, MiB |"
+    yield "|---|---|---|---|---|"
+    for name, seconds in result[result["counted"]].items():
+        rows = zip(result["work_gflop"], seconds, result["ceiling_gflops"], strict=True)
+        share = statistics.median(work / time / ceiling for work, time, ceiling in rows)
+        speed = result["texts_a_round"] / statistics.median(seconds)
+        times = ratios(result, name) if "fenlei" in result["seconds"] else [float("nan")]
+        faster = "" if name == "fenlei" else f"{statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f})"
+        yield f"| {name} | {speed:.2f} | {faster} | {share:.1%} | {result['peak_mib'][name]:,} |"
+    yield ""
+
+
+def show(given):
+    results = json.loads(given.file.read_text(encoding="utf-8"))
+    print("\n".join(line for result in results for line in table(result)))
+    chart(results).save(given.file.with_suffix(".svg"))
+
+
+def chart(results):
+    """How many times faster than each way, a panel a run."""
+    import altair as alt
+
+    rows = [
+        {
+            "run": f"{result['shape']}, {result['tokens_a_text']:.0f} tokens a text",
+            "way": name,
+            "times": statistics.median(ratios(result, name)),
+            "low": min(ratios(result, name)),
+            "high": max(ratios(result, name)),
+        }
+        for result in results
+        for name in result["seconds"]
+        if not name.startswith("fenlei")
+    ]
+    way = alt.Y("way:N", title=None, sort=[*WAYS, *PEERS])
+    base = alt.Chart().encode(way)
+    bars = base.mark_bar(color="#4c78a8").encode(alt.X("times:Q", title="fenlei trains so many times faster"))
+    spread = base.mark_rule(color="#333").encode(alt.X("low:Q", title=""), alt.X2("high:Q"))
+    numbers = base.mark_text(align="left", dx=4).encode(alt.X("high:Q"), alt.Text("times:Q", format=".1f"))
+    panels = alt.layer(bars, spread, numbers, data=alt.Data(values=rows)).properties(width=230, height=130)
+    return panels.facet(alt.Facet("run:N", title=None, sort=[row["run"] for row in rows]), columns=2).configure(
+        background="white"
+    )
 
 
 def processor():
@@ -155,7 +204,35 @@ def processor():
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     native = [name for name in ("amx_bf16", "avx512_bf16") if name in facts.get("flags", "").split()]
-    return f"{facts.get('model name', platform.processor())} ({', '.join(native) or 'no native bf16'})"
+    family = ", ".join(f"{key} {facts[key]}" for key in ("cpu family", "model") if key in facts)
+    return f"{facts.get('model name', platform.processor())} ({family}; {', '.join(native) or 'no native bf16'})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    running = commands.add_parser("run")
+    running.add_argument("data", type=Path)
+    running.add_argument("--shape", choices=SHAPES, default="electra-small")
+    running.add_argument("--ways", nargs="+", choices=[*WAYS, *PEERS], default=[*WAYS, *PEERS])
+    running.add_argument("--threads", type=int, default=1)
+    running.add_argument("--rounds", type=int, default=3)
+    running.add_argument("--updates", type=int, default=4, help="updates of a way in a round")
+    running.add_argument("--out", type=Path)
+    running.set_defaults(do=run)
+    showing = commands.add_parser("show")
+    showing.add_argument("file", type=Path)
+    showing.set_defaults(do=show)
+    judging = commands.add_parser("accuracy")
+    judging.add_argument("data", type=Path)
+    judging.add_argument("--rows", type=int, default=1500, help="rows to train on")
+    judging.add_argument("--judge", type=int, default=500, help="other rows to judge on")
+    judging.add_argument("--epochs", type=int, default=3)
+    judging.add_argument("--seeds", nargs="+", type=int, default=[1])
+    judging.add_argument("--threads", type=int, default=1)
+    judging.set_defaults(do=compare_accuracy)
+    given = parser.parse_args()
+    given.do(given)
 
 
 if __name__ == "__main__":

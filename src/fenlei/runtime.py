@@ -1,5 +1,6 @@
 """Where the work runs: one value, made once at the door and handed down."""
 
+import ctypes
 import os
 import platform
 import sys
@@ -72,6 +73,7 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
     # Packed batches have a shape of their own each: oneDNN's 1,024 compiled products would fill 300 MiB and hardly
     # serve again (benchmarks/predict_file.md). Read at the first product; a user's own value stays.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    _keep_freed_memory()
     threads = threads or _available_cores()
     torch.set_num_threads(threads)
     chosen: Precision = "bfloat16" if (precision or _native_precision(device)) == "bfloat16" else "float32"
@@ -87,6 +89,20 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "fenlei"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fenlei"
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next tensor in place of giving it back to the system.
+
+    An update frees and asks for the same tensors over and over; faulting their pages in anew takes up to a sixth of its
+    time (LOG.md). Tables beyond 256 MiB still come and go.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        set_option = ctypes.CDLL(None).mallopt
+        # malloc.h; an old glibc takes no threshold that high, and then the other would make it worse.
+        m_mmap_threshold, m_trim_threshold = -3, -1
+        if set_option(m_mmap_threshold, 1 << 28):
+            set_option(m_trim_threshold, -1)
 
 
 def _available_cores() -> int:

@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from fenlei.encoders.packing import Packing, packed_attention
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.mean_pooled import MeanPooledNetwork
 from fenlei.runtime import Runtime
@@ -137,3 +138,39 @@ def test_pairs_packed_equal_each_alone(model_type):
     torch.testing.assert_close(packed, classifier._padded(pairs), atol=1e-5, rtol=1e-5)
     knows_types = classifier.network.config.type_vocab_size > 1
     assert torch.allclose(packed, classifier._padded(batch), atol=1e-6) != knows_types
+
+
+@pytest.mark.parametrize("lengths", RAGGED, ids=str)
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_the_backward_pass_of_attention_is_its_derivative(lengths, dropout):
+    """Against finite differences in float64, the same elements dropped each time."""
+    packing = Packing.of(np.array(lengths), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(1)
+    states = [
+        torch.randn(1, sum(lengths), 2, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+        for _ in range(3)
+    ]
+
+    def attention(*states):
+        torch.manual_seed(0)
+        heads_first = (one.transpose(1, 2) for one in states)
+        return packed_attention(torch.nn.Identity(), *heads_first, None, packing=packing, scaling=0.7, dropout=dropout)[
+            0
+        ]
+
+    assert torch.autograd.gradcheck(attention, states, fast_mode=True)
+
+
+def test_attention_drops_weights_and_keeps_their_mean():
+    """Over values that are all 1, an output is the sum of the weights that were kept."""
+    packing = Packing.of(np.array([20, 30, 30, 31]), torch.device("cpu"))
+    torch.manual_seed(0)
+    states = torch.zeros(1, 4, 111, 8)
+    sums = [
+        packed_attention(
+            torch.nn.Identity(), states, states, torch.ones_like(states), None, packing=packing, scaling=1, dropout=0.1
+        )[0]
+        for _ in range(100)
+    ]
+    assert float(torch.stack(sums).mean()) == pytest.approx(1, abs=0.005)
+    assert float(torch.stack(sums).std()) > 0.05

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import AttentionInterface
+
+from fenlei.encoders.dropout import drawn_mask, dropped_of_256, masked
 
 IMPLEMENTATION = "fenlei_packed"
 
@@ -30,16 +33,16 @@ class Run:
         count: number of texts; `longest`: L, the length of the longest.
         gather: (count * L,) positions of the row, padding repeats the text's first token; None: all are equally long.
         scatter: (stop - start,) where each token of the run stands in the gathered block; None as above.
-        padding: (count, 1, 1, L) bool, true at padding; None as above.
+        real: (count, L) bool, false at padding; None as above.
     """
 
     start: int
     stop: int
     count: int
     longest: int
-    gather: torch.Tensor | None = None
-    scatter: torch.Tensor | None = None
-    padding: torch.Tensor | None = None
+    gather: Tensor | None = None
+    scatter: Tensor | None = None
+    real: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Packing:
     """
 
     runs: tuple[Run, ...]
-    position_ids: torch.Tensor
-    first_tokens: torch.Tensor
+    position_ids: Tensor
+    first_tokens: Tensor
 
     @classmethod
     def of(cls, lengths: NDArray[np.int64], device: torch.device) -> "Packing":
@@ -96,22 +99,22 @@ def _run(lengths: NDArray[np.int64], start: int, device: torch.device) -> Run:
         longest,
         torch.from_numpy(gather.reshape(-1)).to(device),
         torch.from_numpy(np.flatnonzero(real.reshape(-1))).to(device),
-        torch.from_numpy(~real)[:, None, None, :].to(device),
+        torch.from_numpy(real).to(device),
     )
 
 
 def packed_attention(
     module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
     *,
     packing: Packing,
     scaling: float,
     dropout: float = 0.0,
     **_: Any,
-) -> tuple[torch.Tensor, None]:
+) -> tuple[Tensor, None]:
     """Attention inside each text of a packed row.
 
     Args:
@@ -125,80 +128,90 @@ def packed_attention(
     Returns:
         (1, N, H, D), and None in place of the attention weights.
     """
-    heads, width = query.shape[1], query.shape[3]
-    outputs = []
     # Inside, everything stays in the dtype of the projections: autocast would take the softmax to float32 and back.
     with torch.autocast(query.device.type, enabled=False):
         # (1, H, N, D) is a transposed view of the projections' (N, H, D).
-        query, key, value = (x[0].transpose(0, 1) for x in (query * scaling, key, value))
-        for run in packing.runs:
-            q, k, v = (_block(x, run).transpose(1, 2) for x in (query, key, value))
-            weights = torch.matmul(q, k.transpose(2, 3))
-            if run.padding is not None:
-                weights = weights.masked_fill(run.padding, torch.finfo(weights.dtype).min)
-            weights = torch.softmax(weights, dim=-1)
-            if dropout:
-                weights = fast_dropout(weights, dropout)
-            block = torch.matmul(weights, v).transpose(1, 2).reshape(run.count * run.longest, heads, width)
-            outputs.append(block if run.scatter is None else block[run.scatter])
-    return torch.cat(outputs)[None], None
-
-
-def _block(states: torch.Tensor, run: Run) -> torch.Tensor:
-    """(N, H, D) -> (count, L, H, D), the texts of one run."""
-    block = states[run.start : run.stop] if run.gather is None else states[run.gather]
-    return block.reshape(run.count, run.longest, *states.shape[1:])
+        states = (x[0].transpose(0, 1) for x in (query, key, value))
+        return _PackedAttention.apply(*states, packing, scaling, dropped_of_256(dropout))[None], None  # type: ignore[no-untyped-call]
 
 
 AttentionInterface.register(IMPLEMENTATION, packed_attention)
 
 
-class _ByteDropout(torch.autograd.Function):
-    """Dropout whose mask takes one random byte an element: see `fast_dropout`."""
+class _PackedAttention(torch.autograd.Function):
+    """Batched products over runs, with a backward pass of its own.
 
-    @staticmethod
-    def forward(ctx: Any, states: torch.Tensor, dropped: int) -> torch.Tensor:
-        words = torch.empty((states.numel() + 7) // 8, dtype=torch.int64)
-        # With both bounds open the generator fills all 64 bits; a plain `random_()` would leave the sign bit 0.
-        random_bytes = words.random_(-(2**63), None).view(torch.uint8)[: states.numel()]
-        ctx.mask = (random_bytes >= dropped).view(states.shape)
-        ctx.scale = 256 / (256 - dropped)
-        return torch.ops.aten.native_dropout_backward(states, ctx.mask, ctx.scale)  # type: ignore[no-any-return]
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        # Masking and scaling is the same map forwards and backwards.
-        return torch.ops.aten.native_dropout_backward(gradients[0].contiguous(), ctx.mask, ctx.scale), None
-
-
-def fast_dropout(states: torch.Tensor, probability: float) -> torch.Tensor:
-    """Dropout on the CPU at several times the speed of PyTorch's, which draws a float for each element.
-
-    Each 64-bit word of PyTorch's generator gives eight independent bytes; an element is dropped when
-    its byte is below `round(256 * probability)`. The probability is thus rounded to a multiple of 1/256
-    (0.1 becomes 26/256 = 0.1016) and the kept ones are scaled by exactly that.
+    PyTorch's would fill the gradient of the whole row with zeros for every slice and index of it, and add them up.
     """
-    if states.device.type != "cpu":
-        return torch.nn.functional.dropout(states, probability)
-    dropped = round(256 * probability)
-    if dropped == 0:
-        return states
-    if dropped >= 256:
-        return torch.zeros_like(states)
-    return _ByteDropout.apply(states.contiguous(), dropped)  # type: ignore[no-any-return,no-untyped-call]
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, packing: Packing, scaling: float, dropped: int
+    ) -> Tensor:
+        output, saved = query.new_empty(query.shape), list[Tensor | None]()
+        scale = 256 / (256 - dropped)
+        for run in packing.runs:
+            q, k, v = (_block(x, run) for x in (query, key, value))
+            weights = _softmax_of_products(q.mul_(scaling), k, run)
+            mask = drawn_mask(weights.shape, dropped, weights.device) if dropped else None
+            states = torch.bmm(weights if mask is None else masked(weights, mask), v)
+            _put(output, states.mul_(scale) if dropped else states, run)
+            if any(ctx.needs_input_grad):
+                saved += [q, k, v, weights, mask]
+        ctx.packing, ctx.scaling, ctx.scale = packing, scaling, scale
+        ctx.save_for_backward(*saved)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        given = gradients[0]
+        of_query, of_key, of_value = (given.new_empty(given.shape) for _ in range(3))
+        saved = iter(ctx.saved_tensors)
+        for run, q, k, v, weights, mask in zip(ctx.packing.runs, saved, saved, saved, saved, saved, strict=True):
+            # Dropout's factor is taken once, on what it is cheapest on.
+            of_states = _block(given, run).mul_(ctx.scale)
+            if run.real is not None:
+                of_states.view(run.count, -1, *of_states.shape[1:]).mul_(run.real[:, None, :, None])
+            of_weights = torch.bmm(of_states, v.transpose(1, 2))
+            if mask is not None:
+                of_weights = masked(of_weights, mask)
+            kept = weights if mask is None else masked(weights, mask)
+            _put(of_value, torch.bmm(kept.transpose(1, 2), of_states), run)
+            of_products = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            _put(of_query, torch.bmm(of_products, k).mul_(ctx.scaling), run)
+            _put(of_key, torch.bmm(of_products.transpose(1, 2), q), run)
+        return of_query, of_key, of_value, None, None, None
 
 
-class FastDropout(torch.nn.Dropout):
-    """`torch.nn.Dropout` through `fast_dropout`."""
+def _softmax_of_products(query: Tensor, key: Tensor, run: Run) -> Tensor:
+    """(count * H, L, D) twice -> (count * H, L, L) weights."""
+    if run.real is None:
+        products = torch.bmm(query, key.transpose(1, 2))
+    else:
+        bias = query.new_zeros(run.real.shape).masked_fill_(~run.real, torch.finfo(query.dtype).min)
+        bias = bias.repeat_interleave(len(query) // run.count, 0)[:, None]
+        products = torch.baddbmm(bias, query, key.transpose(1, 2))
+    # On rows as short as texts, the softmax of bfloat16 takes twice as long as float32's and both conversions.
+    return torch.softmax(products.float() if products.dtype == torch.bfloat16 else products, dim=-1).to(query.dtype)
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Drop elements in training, pass them on otherwise; any shape."""
-        return fast_dropout(states, self.p) if self.training else states
+
+def _block(states: Tensor, run: Run) -> Tensor:
+    """(N, H, D) -> (count * H, L, D), a copy of the texts of one run."""
+    heads, width = states.shape[1:]
+    if run.gather is None:
+        block = states[run.start : run.stop]
+    else:
+        block = states.index_select(0, run.gather)
+    block = block.view(run.count, run.longest, heads, width).transpose(1, 2)
+    return block.clone(memory_format=torch.contiguous_format).view(run.count * heads, run.longest, width)
 
 
-def use_fast_dropout(network: torch.nn.Module) -> None:
-    """Replace every plain `torch.nn.Dropout` inside `network`."""
-    for parent in network.modules():
-        for name, child in parent.named_children():
-            if type(child) is torch.nn.Dropout:
-                setattr(parent, name, FastDropout(child.p))
+def _put(row: Tensor, block: Tensor, run: Run) -> None:
+    """Write (count * H, L, D) of one run into its place in (N, H, D)."""
+    heads, width = row.shape[1:]
+    block = block.view(run.count, heads, run.longest, width).transpose(1, 2)
+    place = row[run.start : run.stop]
+    if run.scatter is None:
+        place.view(block.shape).copy_(block)
+    else:
+        torch.index_select(block.reshape(-1, heads, width), 0, run.scatter, out=place)

@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fenlei.encoders.packing import IMPLEMENTATION, Packing, use_fast_dropout
+from fenlei.encoders.dropout import use_fast_dropout
+from fenlei.encoders.packing import IMPLEMENTATION, Packing
+from fenlei.errors import SettingsError
 from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
 from fenlei.model.pooling import Pooling
 from fenlei.runtime import Runtime
@@ -74,6 +76,21 @@ class EncoderClassifier(nn.Module):
         self.padded_because = self._why_not_packed()
         network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
         use_fast_dropout(network)
+
+    def recompute_layers(self) -> None:
+        """From now on keep only the input of each layer for the backward pass and run the layer again there.
+
+        The gradients are the same to the bit, dropout included.
+
+        Raises:
+            SettingsError: transformers does not offer it for this encoder.
+        """
+        encoder = self.network.base_model
+        if not encoder.supports_gradient_checkpointing:
+            raise SettingsError(f"--gradient-checkpointing: transformers has none for {type(encoder).__name__}")
+        encoder.activation_checkpointing_enable()
+        # It also asks for the gradient of the embeddings' output, which nobody needs and frozen layers would pay for.
+        encoder.disable_input_require_grads()
 
     @property
     def num_labels(self) -> int:

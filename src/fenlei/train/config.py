@@ -64,6 +64,9 @@ class TrainSettings:
     tokens_per_batch: int = 8192
     """The most tokens run at once; an update that has more is accumulated over several runs."""
 
+    gradient_checkpointing: bool = False
+    """Each layer keeps only its input for the backward pass and is run again there: less memory, the same gradients."""
+
     learning_rate: float | None = None
     """Peak rate of the pretrained weights; by default 3e-5 at width 768, with the inverse square of the width."""
 

@@ -90,13 +90,16 @@ class Trainer:
         """A new classifier for `rows`.
 
         Raises:
-            SettingsError: the texts may be longer than the encoder has positions, or too many layers be frozen.
+            SettingsError: the texts may be longer than the encoder has positions, too many layers be frozen, or the
+                encoder have no gradient checkpointing.
             EncoderError: the encoder cannot be used.
         """
         classifier, fresh = new_classifier(
             self.encoder, self.labels.names, self.task, seed=self.settings.seed, pooling=self.settings.pooling
         )
         freeze_lowest(classifier, self.settings.freeze_layers)
+        if self.settings.gradient_checkpointing:
+            classifier.recompute_layers()
         limit = classifier.max_tokens
         if limit is not None and self.settings.max_tokens > limit:
             raise SettingsError(f"--max-tokens is {self.settings.max_tokens}; this encoder has {limit} positions")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fenlei.encoders.packing import FastDropout, fast_dropout, use_fast_dropout
+from fenlei.encoders.dropout import FastDropout, fast_dropout, use_fast_dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
