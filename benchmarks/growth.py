@@ -65,13 +65,11 @@ def main():
         "precision": runtime.precision,
         "versions": {"fenlei": fenlei.__version__, **library_versions()},
     }
-    parts = {f"texts, {count}": lambda count=count: files(texts, count, tokenizer, runtime) for count in given.texts}
-    parts["tokens"] = lambda: in_rounds(
-        {tokens: of_tokens(tokens, texts, tokenizer, runtime) for tokens in TOKENS}, given
-    )
-    parts["labels"] = lambda: in_rounds(
-        {labels: of_labels(labels, texts, tokenizer, runtime) for labels in LABELS}, given
-    )
+    parts = {
+        "tokens": lambda: in_rounds({tokens: of_tokens(tokens, texts, tokenizer, runtime) for tokens in TOKENS}, given),
+        "labels": lambda: in_rounds({labels: of_labels(labels, texts, tokenizer, runtime) for labels in LABELS}, given),
+        **{f"texts, {count}": lambda count=count: files(texts, count, tokenizer, runtime) for count in given.texts},
+    }
     for name, measure in parts.items():
         if name not in found:
             found[name] = measure()
