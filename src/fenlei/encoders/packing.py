@@ -23,6 +23,10 @@ IMPLEMENTATION = "fenlei_packed"
 # A run may pad its shorter texts by this share of tokens: one larger kernel call costs less than two.
 _PADDING_ALLOWED = 0.15
 
+# Attention weights of one head in one run: few enough that those of all heads stay in the core's cache between the
+# products and the softmax (LOG.md).
+_MOST_WEIGHTS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Run:
@@ -72,11 +76,15 @@ class Packing:
 
 
 def _cut_into_runs(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Ranges of texts whose padding to the longest of the range stays within the share allowed."""
+    """Ranges of texts whose padding to the longest of the range stays within the share allowed, and their weights few.
+
+    One text alone may have more weights.
+    """
     ranges, start, tokens = [], 0, 0
     for text, length in enumerate(lengths):
         padded = int(length) * (text - start + 1)
-        if text > start and padded > (1 + _PADDING_ALLOWED) * (tokens + int(length)):
+        too_much = padded > (1 + _PADDING_ALLOWED) * (tokens + int(length)) or padded * int(length) > _MOST_WEIGHTS
+        if text > start and too_much:
             ranges.append((start, text))
             start, tokens = text, 0
         tokens += int(length)
