@@ -100,7 +100,8 @@ def run(given):
     ]
     result = {
         "command": f"training_speed.py run {given.data.parent.name}/{given.data.name} "
-        + " ".join(f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates")),
+        + " ".join(f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates"))
+        + f" --ways {' '.join(given.ways)}",
         "date": time.strftime("%Y-%m-%d"),
         "fenlei": fenlei.__version__,
         "versions": library_versions(),

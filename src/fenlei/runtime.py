@@ -92,10 +92,11 @@ def cache_folder() -> Path:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next tensor in place of giving it back to the system.
+    """Let glibc keep freed memory in place of giving it back to the system.
 
     An update frees and asks for the same tensors over and over; faulting their pages in anew takes up to a sixth of its
-    time (LOG.md). Tables beyond 256 MiB still come and go.
+    time. Not every tensor finds room in what was kept, so some faults stay and the peak rises a little (LOG.md). Tables
+    beyond 256 MiB still come and go.
     """
     if platform.libc_ver()[0] == "glibc":
         set_option = ctypes.CDLL(None).mallopt
