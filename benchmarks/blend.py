@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from fenlei.bundle import Bundle
-from fenlei.judge import blend
 from fenlei.judge.blend import NO_BLEND, fit_blend
 from fenlei.judge.bootstrap import percentile_interval, row_weights
 from fenlei.judge.calibration import fit_calibration
@@ -26,12 +25,12 @@ from fenlei.study.trials import Trial
 
 def least_loss(own, other, truth, task):
     """The blend of the least loss on these very rows."""
-    return fit_with(0, own, other, truth, task)
+    return fit_blend(own, other, truth, task, prior_rows=0)
 
 
 def equal_shares(own, other, truth, task):
     """Equal shares on the common scale, whatever the rows say."""
-    return fit_with(1e9, own, other, truth, task)
+    return fit_blend(own, other, truth, task, prior_rows=1e9)
 
 
 def beyond_chance(own, other, truth, task):
@@ -40,14 +39,6 @@ def beyond_chance(own, other, truth, task):
     gain = row_losses(own, truth, task) - row_losses(found.apply(own, other), truth, task)
     resampled = np.concatenate([gain @ weights / len(gain) for weights in row_weights(len(gain), 1000, seed=0)])
     return found if percentile_interval(resampled).low > 0 else NO_BLEND
-
-
-def fit_with(prior_rows, own, other, truth, task):
-    kept, blend._PRIOR_ROWS = blend._PRIOR_ROWS, prior_rows
-    try:
-        return fit_blend(own, other, truth, task)
-    finally:
-        blend._PRIOR_ROWS = kept
 
 
 def row_losses(logits, truth, task):

@@ -117,7 +117,7 @@ def test_shares_of_a_resample_are_those_of_the_rows_drawn(grouped):
     marked, bins = random.random(60) < 0.3, np.append(random.integers(0, 3, 59), 3)
     groups = np.arange(60) // 5 if grouped else None
     weights = np.concatenate(list(row_weights(60, 25, seed=2, groups=groups)), axis=1)
-    ours = resampled_shares(marked, bins, 4, seed=2, groups=groups, resamples=25)
+    ours = resampled_shares(marked, bins == np.arange(4)[:, None], seed=2, groups=groups, resamples=25)
     for r in range(25):
         rows = np.repeat(np.arange(60), weights[:, r])
         for one in range(4):

@@ -18,9 +18,6 @@ from fenlei.text.labels import Task
 
 _WEIGHTS = np.linspace(0, 1, 21)
 
-# Equal shares are hard to beat from few rows: so many held-out rows' worth of belief in them.
-_PRIOR_ROWS = 20
-
 # Held-out numbers that the weight is fitted on; one parameter needs no more. From fewer rows than this not even the
 # scales of the two are known.
 _MOST_CELLS = 1 << 20
@@ -61,19 +58,22 @@ class Blend:
 NO_BLEND = Blend()
 
 
-def fit_blend(logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArray[Any], task: Task) -> Blend:
+def fit_blend(
+    logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArray[Any], task: Task, *, prior_rows: float = 20
+) -> Blend:
     """The blend with the least log loss on held-out rows, drawn to equal shares as far as they are few.
 
     Both logits are brought to one scale by their temperatures, so that a baseline that knows nothing weighs nothing at
-    any share. Of 21 shares w that of the least `n log(loss(w)) + 20 (2w - 1)^2` is taken, n the number of rows; from
-    fewer than 30 rows none. On other rows that was better than to blend only where the gain is beyond chance, and
-    than the least loss alone: see benchmarks/blend.md.
+    any share. Of 21 shares w that of the least `n log(loss(w)) + k (2w - 1)^2` is taken, n the number of rows and k the
+    prior's; from fewer than 30 rows none. On other rows that was better than to blend only where the gain is beyond
+    chance, and than the least loss alone: see benchmarks/blend.md.
 
     Args:
         logits: (B, C) of the classifier.
         baseline_logits: (B, C) of the baseline.
         truth: (B, C), 0 or 1.
         task: of the classifier.
+        prior_rows: k, how many rows' worth of belief equal shares get, which are hard to beat from few rows.
     """
     if len(truth) < _FEWEST_ROWS:
         return NO_BLEND
@@ -85,7 +85,7 @@ def fit_blend(logits: NDArray[Any], baseline_logits: NDArray[Any], truth: NDArra
     # Plain floats, as JSON gives them back: NumPy's would widen float32 logits, and a saved blend answer otherwise.
     blends = [Blend(encoder=(1 - weight) * own_slope, baseline=weight * other_slope) for weight in _WEIGHTS.tolist()]
     losses = np.array([_loss(blend.apply(own, other), right, task) for blend in blends])
-    return blends[int(np.argmin(len(truth) * np.log(losses) + _PRIOR_ROWS * (2 * _WEIGHTS - 1) ** 2))]
+    return blends[int(np.argmin(len(truth) * np.log(losses) + prior_rows * (2 * _WEIGHTS - 1) ** 2))]
 
 
 def _loss(logits: NDArray[Any], right: NDArray[np.bool_], task: Task) -> float:

@@ -34,6 +34,11 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def leaves_out_zero(self) -> bool:
+        """Whether a difference with this interval is beyond chance."""
+        return self.low > 0 or self.high < 0
+
 
 def percentile_interval(resampled: Floats) -> Interval:
     """From the 2.5th to the 97.5th percentile of (R,) resampled figures."""
@@ -118,8 +123,7 @@ def resampled_reliability(
 
 def resampled_shares(
     marked: NDArray[np.bool_],
-    bin_of_row: Integers,
-    bins: int,
+    inside: NDArray[np.bool_],
     *,
     seed: int,
     groups: NDArray[Any] | None = None,
@@ -131,15 +135,14 @@ def resampled_shares(
 
     Args:
         marked: (B,).
-        bin_of_row: (B,) from 0 to S - 1.
-        bins: S.
+        inside: (S, B) whether a bin holds a row; a row may stand in several.
     """
-    inside = np.eye(bins)[bin_of_row].T
-    drawn_from = ratio(inside @ marked, inside.sum(axis=1))[:, None]
+    counted, counted_marked = inside.astype(np.float64), (inside & marked).astype(np.float64)
+    drawn_from = ratio(counted_marked.sum(axis=1), counted.sum(axis=1))[:, None]
     blocks = []
     for weights in row_weights(len(marked), resamples, seed=seed, groups=groups):
-        rows = inside @ weights
-        blocks.append(np.where(rows > 0, ratio((inside * marked) @ weights, rows), drawn_from).T)
+        rows = counted @ weights
+        blocks.append(np.where(rows > 0, ratio(counted_marked @ weights, rows), drawn_from).T)
     return np.concatenate(blocks)
 
 

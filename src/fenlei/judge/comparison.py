@@ -41,7 +41,7 @@ class LabelDifference:
     @property
     def beyond_chance(self) -> bool:
         """Whether 0 lies outside the interval."""
-        return self.difference.interval.low > 0 or self.difference.interval.high < 0
+        return self.difference.interval.leaves_out_zero
 
 
 @dataclass(frozen=True, kw_only=True)

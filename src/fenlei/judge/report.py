@@ -31,6 +31,8 @@ FIGURE_NAMES = {
     "brier_score": "Brier score",
 }
 
+LOWER_IS_BETTER = frozenset({"hamming_loss", "calibration_error", "brier_score"})
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -76,22 +76,22 @@ def row_facts(
 ) -> RowFacts:
     """Compare (B, C) predictions with truth, row by row; `seed` and `groups` as in `resampled_counts`."""
     wrong = ((truth != 0) != (predicted != 0)).any(axis=1)
-
-    def bins(values: Integers, place: Integers) -> tuple[RowBin, ...]:
-        used, place = np.unique(place, return_inverse=True)
-        shares = resampled_shares(wrong, place, len(used), seed=seed, groups=groups)
-        return tuple(_bin(values[place == i], wrong[place == i], shares[:, i]) for i in range(len(used)))
-
     labels = np.count_nonzero(truth, axis=1)
-    by_labels = bins(labels, np.minimum(labels, _MOST_LABELS)) if task == "multilabel" else ()
-    if lengths is None:
-        return RowFacts(by_length=(), by_truncation=(), by_labels=by_labels)
-    tokens, cut = lengths.tokens.astype(np.int64), lengths.cut.astype(np.int64)
-    return RowFacts(
-        by_length=bins(tokens, bins_of_equal_count(tokens, _LENGTH_BINS)),
-        by_truncation=bins(cut, cut),
-        by_labels=by_labels,
-    )
+    # What the rows of a bin are alike in, and the bin of each row.
+    kinds: dict[str, tuple[Integers, Integers]] = {}
+    if task == "multilabel":
+        kinds["by_labels"] = labels, np.minimum(labels, _MOST_LABELS)
+    if lengths is not None:
+        tokens, cut = lengths.tokens.astype(np.int64), lengths.cut.astype(np.int64)
+        kinds |= {"by_length": (tokens, bins_of_equal_count(tokens, _LENGTH_BINS)), "by_truncation": (cut, cut)}
+    inside = {kind: place == np.unique(place)[:, None] for kind, (_, place) in kinds.items()}
+    every = np.concatenate([np.zeros((0, len(wrong)), bool), *inside.values()])
+    shares = iter(resampled_shares(wrong, every, seed=seed, groups=groups).T)
+    found = {
+        kind: tuple(_bin(values[rows], wrong[rows], next(shares)) for rows in inside[kind])
+        for kind, (values, _) in kinds.items()
+    }
+    return RowFacts(**{kind: found.get(kind, ()) for kind in ("by_length", "by_truncation", "by_labels")})
 
 
 def bins_of_equal_count(values: Integers, most: int) -> Integers:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from fenlei.judge.report import FIGURE_NAMES, Figure, Report
+from fenlei.judge.report import FIGURE_NAMES, LOWER_IS_BETTER, Figure, Report
 from fenlei.judge.row_facts import RowBin
 
 Rows = list[dict[str, Any]]
@@ -43,7 +43,7 @@ def chart_data(report: Report, history: tuple[dict[str, Any], ...], kept_epoch: 
 
 def _figures(report: Report) -> Rows:
     # Errors and losses are better when low: they do not belong on one scale with the others.
-    shown = [name for name in report.figures if name not in ("hamming_loss", "calibration_error", "brier_score")]
+    shown = [name for name in report.figures if name not in LOWER_IS_BETTER]
 
     def row(name: str, system: str, place: int, figure: Figure) -> dict[str, Any]:
         interval = {"low": figure.interval.low, "high": figure.interval.high}

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -20,7 +21,7 @@ from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES
 from fenlei.judge.error_rows import ErrorRow
 from fenlei.judge.label_groups import GROUP_NAMES, group_of_label
 from fenlei.judge.notes import Language, notes_of
-from fenlei.judge.report import FIGURE_NAMES, Figure, Report
+from fenlei.judge.report import FIGURE_NAMES, LOWER_IS_BETTER, Figure, Report
 from fenlei.page import chart_data, sentences
 from fenlei.page.chart_parts import CONFIG
 from fenlei.page.charts import chart_specs
@@ -33,8 +34,6 @@ MOST_ERRORS = 2_000
 MOST_CHARACTERS = 300
 MOST_LABELS = 1_000
 MOST_PAIRS = 20
-
-_LOWER_IS_BETTER = {"hamming_loss", "calibration_error", "brier_score"}
 
 
 def report_page(report: Report, errors: Sequence[ErrorRow], origin: Origin, *, language: Language | None = None) -> str:
@@ -165,7 +164,7 @@ def _figure_rows(report: Report) -> list[dict[str, Any]]:
         if report.comparison is not None:
             difference = report.comparison.differences[name]
             verdict = sentences.beyond_chance(difference)
-            if name in _LOWER_IS_BETTER:
+            if name in LOWER_IS_BETTER:
                 verdict = {"better": "worse", "worse": "better", "alike": "alike"}[verdict]
             row |= {"other": report.comparison.figures[name], "difference": difference, "verdict": verdict}
         rows.append(row)
@@ -174,8 +173,6 @@ def _figure_rows(report: Report) -> list[dict[str, Any]]:
 
 def _label_rows(report: Report) -> list[dict[str, Any]]:
     """The lines of the label table with their groups, most frequent first."""
-    import numpy as np
-
     known = report.details.label_groups.by == "training"
     rows = np.array([line.training_rows if known else line.support for line in report.labels], dtype=np.int64)
     lines = zip(report.labels, group_of_label(rows).tolist(), strict=True)

@@ -51,6 +51,6 @@ def against_baseline(report: Report) -> Sentence | None:
 
 def beyond_chance(difference: Figure) -> str:
     """`better` or `worse` where the interval leaves out 0, otherwise `alike`."""
-    if difference.interval.low > 0:
-        return "better"
-    return "worse" if difference.interval.high < 0 else "alike"
+    if not difference.interval.leaves_out_zero:
+        return "alike"
+    return "better" if difference.interval.low > 0 else "worse"
