@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from prediction_report import write_report
 from prediction_ways import missing, peers
-from shapes import classifier_of, network, operations, processor, product_ceiling, shape, short_name
+from shapes import SHAPES, classifier_of, network, operations, processor, product_ceiling, shape, short_name
 
 import fenlei
 from fenlei import ReadOptions, open_runtime
@@ -41,7 +41,6 @@ from fenlei.text.tokens import TextEncoder, TextSettings
 from fenlei.text.unlabelled import TextSource
 
 LONGEST = 300
-SHAPES = ("electra-small", "starter", "bert-base", "albert-small")
 
 # Rms difference from float32, as a share of how far the logits of texts lie apart (rms about each label's mean).
 BOUNDS = {"fp32": 1e-3, "bf16": 0.15, "int8": 1.0}

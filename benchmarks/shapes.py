@@ -1,4 +1,4 @@
-"""What the benchmarks of prediction share: random networks of known shapes, classifiers made of them, the machine."""
+"""What the benchmarks of speed share: random networks of known shapes, classifiers made of them, the machine."""
 
 import platform
 import statistics
@@ -20,14 +20,16 @@ from fenlei.model.linear import LinearModel
 from fenlei.text.labels import LabelSet
 from fenlei.text.tokens import TextSettings
 
+SHAPES = ("electra-small", "starter", "bert-base", "albert-small")
+
 # 30,383 pieces: the starter's tokenizer cuts the texts for all shapes.
 _VOCABULARY = 30_383
 
 
-def shape(name, *, labels=65):
-    """A fresh configuration: `electra-small`, `starter`, `bert-base`, `albert-small` or `tiny`."""
+def shape(name, *, labels=65, **more):
+    """A fresh configuration: one of `SHAPES` or `tiny`, with what else it should say."""
     # Wider than the usual 0.02: a random network should tell texts apart, or rounding would look like an error.
-    common = {"vocab_size": _VOCABULARY, "num_labels": labels, "initializer_range": 0.06}
+    common = {"vocab_size": _VOCABULARY, "num_labels": labels, "initializer_range": 0.06} | more
     small = {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536}
     tiny = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     electra = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
@@ -76,24 +78,25 @@ def operations(config, lengths):
     return float(config.num_hidden_layers * (a_token * np.sum(lengths) + attention.sum()))
 
 
-def product_ceiling(*, rows=4096, width=1024, times=5):
+def product_ceiling(*, rows=4096, width=1024, times=5, clock=time.perf_counter):
     """Operations a second of one large bfloat16 matrix product, the median of a few: what no network can exceed."""
     left, right = (torch.randn(shape).bfloat16() for shape in ((rows, width), (width, width)))
     seconds = []
     for _ in range(times + 1):
-        began = time.perf_counter()
+        began = clock()
         torch.mm(left, right)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(clock() - began)
     return 2 * rows * width * width / statistics.median(seconds[1:])
 
 
 def processor():
-    """The processor's name and which native bfloat16 it has."""
+    """The processor's name, family and model, and which native bfloat16 it has."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     native = [name for name in ("amx_bf16", "avx512_bf16") if name in facts.get("flags", "").split()]
-    return f"{facts.get('model name', platform.processor())} ({', '.join(native) or 'no native bf16'})"
+    family = ", ".join(f"{key} {facts[key]}" for key in ("cpu family", "model") if key in facts)
+    return f"{facts.get('model name', platform.processor())} ({family}; {', '.join(native) or 'no native bf16'})"
 
 
 def short_name(file):

@@ -6,8 +6,8 @@
 
 DATA is any labelled file; `accuracy` needs it multi-label and large enough. Every way trains the same random network on
 the same updates of 32 texts, dropout on, clipped gradients, AdamW, each in a process of its own: `training_ways.py`.
-Rounds are interleaved, so that a busy neighbour hits all ways alike, and a plain bfloat16 linear layer is timed in each
-of them: the ceiling. With one thread the processes' own CPU time counts, which is what a calm core would take; with
+Rounds are interleaved, so that a busy neighbour hits all ways alike, and a plain bfloat16 product is timed in each of
+them: the ceiling. With one thread the processes' own CPU time counts, which is what a calm core would take; with
 more, the clock. The ways:
 
     padded-fp32, dynamic-fp32, dynamic-bf16     a plain loop: padded to 300 tokens or to the longest of the batch
@@ -22,7 +22,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -31,8 +30,9 @@ import time
 from pathlib import Path
 
 import torch
+from shapes import SHAPES, operations, processor, product_ceiling, shape, short_name
 from training_accuracy import compare_accuracy
-from training_ways import BATCH, SHAPES, WAYS, Work, export
+from training_ways import BATCH, WAYS, Work, export
 
 import fenlei
 from fenlei.runtime import library_versions
@@ -88,18 +88,21 @@ def run(given):
         ways = {name: Way(name, given, Path(scratch)) for name in given.ways}
         ceilings = []
         for number in range(given.rounds + 1):
-            ceilings.append(bf16_linear_flops(clock))
+            ceilings.append(product_ceiling(clock=clock))
             for way in ways.values():
                 way.round()
             print(f"round {number} of {given.rounds}{'' if number else ' (warm-up)'}", file=sys.stderr)
         for way in ways.values():
             way.end()
     updates = ways[given.ways[0]].tokens[given.updates :]
-    work = [
-        flops(SHAPES[given.shape], updates[at : at + given.updates]) for at in range(0, len(updates), given.updates)
+    rounds = [
+        [length for update in updates[at : at + given.updates] for length in update]
+        for at in range(0, len(updates), given.updates)
     ]
+    # The backward pass of a product is two of its size.
+    work = [3 * operations(shape(given.shape), lengths) for lengths in rounds]
     result = {
-        "command": f"training_speed.py run {given.data.parent.name}/{given.data.name} "
+        "command": f"training_speed.py run {short_name(given.data)} "
         + " ".join(f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates"))
         + f" --ways {' '.join(given.ways)}",
         "date": time.strftime("%Y-%m-%d"),
@@ -124,25 +127,6 @@ def run(given):
         results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else []
         results = [one for one in results if (one["shape"], one["data"]) != (given.shape, result["data"])] + [result]
         given.out.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def flops(config, updates):
-    """Of training: 6 a matrix weight and real token, and attention's two products forwards and four backwards."""
-    width, layers = config.hidden_size, config.num_hidden_layers
-    weights = layers * (4 * width**2 + 2 * width * config.intermediate_size)
-    lengths = [length for update in updates for length in update]
-    return 6 * weights * sum(lengths) + 12 * layers * width * sum(length**2 for length in lengths)
-
-
-def bf16_linear_flops(clock, seconds=1.0):
-    """Operations a second of a lone bfloat16 linear layer, 2048 x 1024 x 1024."""
-    states, weight = torch.randn(2048, 1024).bfloat16(), torch.randn(1024, 1024).bfloat16()
-    torch.nn.functional.linear(states, weight)
-    began, times = clock(), 0
-    while clock() - began < seconds:
-        torch.nn.functional.linear(states, weight)
-        times += 1
-    return times * 2 * 2048 * 1024 * 1024 / (clock() - began)
 
 
 def ratios(result, name):
@@ -198,15 +182,6 @@ def chart(results):
     return panels.facet(alt.Facet("run:N", title=None, sort=[row["run"] for row in rows]), columns=2).configure(
         background="white"
     )
-
-
-def processor():
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    native = [name for name in ("amx_bf16", "avx512_bf16") if name in facts.get("flags", "").split()]
-    family = ", ".join(f"{key} {facts[key]}" for key in ("cpu family", "model") if key in facts)
-    return f"{facts.get('model name', platform.processor())} ({family}; {', '.join(native) or 'no native bf16'})"
 
 
 def main():

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from transformers import AlbertConfig, AutoModelForSequenceClassification, BertConfig, ElectraConfig
+from shapes import SHAPES, network, shape
 
 from fenlei import open_runtime, read_examples
 from fenlei.encoders.starter import starter_directory
@@ -32,24 +32,6 @@ from fenlei.train.update import Gradients
 
 BATCH, LABELS, LONGEST = 32, 65, 300
 RATE = 1e-5
-
-# Vocabulary 30,383: the starter's tokenizer cuts the texts for all shapes.
-SHAPES = {
-    "electra-small": ElectraConfig(
-        vocab_size=30_383, embedding_size=128, hidden_size=256, num_attention_heads=4, intermediate_size=1024
-    ),
-    "starter": BertConfig(vocab_size=30_383, hidden_size=384, num_attention_heads=12, intermediate_size=1536),
-    "bert-base": BertConfig(vocab_size=30_383),
-    "albert-small": AlbertConfig(
-        vocab_size=30_383,
-        hidden_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=12,
-        intermediate_size=1536,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
-    ),
-}
 
 
 class Turns:
@@ -104,16 +86,16 @@ class Work:
         return block, mask.long()
 
 
-def network(shape):
-    torch.manual_seed(0)
-    config = SHAPES[shape]
-    config.num_labels, config.problem_type = LABELS, "multi_label_classification"
-    return AutoModelForSequenceClassification.from_config(config)
+def new_network(name):
+    """The same random network at every call, dropout on in all shapes."""
+    dropout = {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
+    task = "multi_label_classification"
+    return network(shape(name, labels=LABELS, initializer_range=0.02, problem_type=task, **dropout)).train()
 
 
-def export(work, shape, folder):
+def export(work, name, folder):
     """The random network and the updates as files, for `training_peers.py`."""
-    network(shape).save_pretrained(folder / "network")
+    new_network(name).save_pretrained(folder / "network")
     vocabulary = load_tokenizer(starter_directory(cache_folder())).tokenizer.get_vocab()
     bert_names = {"<s>": "[CLS]", "</s>": "[SEP]", "<pad>": "[PAD]", "<unk>": "[UNK]", "<mask>": "[MASK]"}
     tokens = [bert_names.get(token, token) for token in sorted(vocabulary, key=vocabulary.get)]
@@ -128,7 +110,7 @@ def export(work, shape, folder):
 
 def plain_loop(turns, work, given, *, pad_to, bf16):
     """A loop as many write it, over transformers' own forward pass."""
-    model = network(given.shape).train()
+    model = new_network(given.shape)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     for number, update in enumerate(work.updates):
         if number % given.updates == 0:
@@ -173,7 +155,7 @@ def trainer(turns, work, given, *, pad_to, bf16):
             rows.append({"input_ids": one[kept].tolist(), "attention_mask": real[kept].tolist(), "labels": labels})
     tokenizer = AutoTokenizer.from_pretrained(starter_directory(cache_folder()))
     Trainer(
-        network(given.shape),
+        new_network(given.shape),
         TrainingArguments(
             output_dir=str(given.scratch),
             per_device_train_batch_size=BATCH,
@@ -197,7 +179,7 @@ def fenlei(turns, work, given, *, recompute=False):
     """Fenlei's own update, as its loop makes it."""
     settings = TrainSettings(batch_size=BATCH, learning_rate=RATE)
     runtime = open_runtime(device="cpu", threads=given.threads)
-    classifier = EncoderClassifier(network(given.shape)).train()
+    classifier = EncoderClassifier(new_network(given.shape)).train()
     if recompute:
         classifier.recompute_layers()
     optimizer = build_optimizer(classifier, FreshWeights(frozenset(), False), settings)
