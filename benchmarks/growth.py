@@ -15,10 +15,7 @@ file; what is there already is not measured again without --again, so that an in
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from itertools import cycle, islice
@@ -26,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from predict_file import run_fenlei
 from shapes import classifier_of, network, processor, shape, short_name
 
 import fenlei
@@ -87,18 +85,8 @@ def files(texts, count, tokenizer, runtime):
             # A line each: what breaks a line inside a text would make it two.
             file.writelines(" ".join(text.split()) + "\n" for text in islice(cycle(texts), count))
         call = ["predict", "bundle", "texts.txt", "--out", "out.csv", "--top-k", "3", "--threads", str(runtime.threads)]
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from fenlei.cli import main; main()", *call],
-            cwd=folder,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - began
-        if status:
-            raise SystemExit("fenlei predict failed")
-    peak = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024 * 1024)
-    return {"seconds": round(seconds, 1), "texts_per_second": round(count / seconds), "peak_mib": round(peak)}
+        seconds, peak = run_fenlei(*call, folder=folder)
+    return {"seconds": round(seconds, 1), "texts_per_second": round(count / seconds), "peak_mib": peak}
 
 
 def of_tokens(tokens, texts, tokenizer, runtime):

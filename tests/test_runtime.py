@@ -1,3 +1,4 @@
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -62,3 +63,14 @@ def test_glibc_keeps_freed_memory_where_it_takes_the_threshold(monkeypatch, libr
     monkeypatch.setattr("fenlei.runtime.ctypes.CDLL", lambda name: c_library)
     open_runtime(device="cpu", threads=1)
     assert done == set_options
+
+
+def test_caches_of_compiled_products_are_small_unless_the_user_says_otherwise(monkeypatch):
+    """Each packed batch has a shape of its own: products kept for shapes that hardly come again would fill memory."""
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    open_runtime(device="cpu", threads=1)
+    assert (os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"], os.environ["LRU_CACHE_CAPACITY"]) == ("64", "7")
+    monkeypatch.delenv("LRU_CACHE_CAPACITY")
+    open_runtime(device="cpu", threads=1)
+    assert os.environ["LRU_CACHE_CAPACITY"] == "64"

@@ -73,6 +73,8 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
     # Packed batches have a shape of their own each: oneDNN's 1,024 compiled products would fill 300 MiB and hardly
     # serve again (benchmarks/predict_file.md). Read at the first product; a user's own value stays.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    # PyTorch's own bridge to oneDNN keeps as many again, each with its buffers.
+    os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     _keep_freed_memory()
     threads = threads or _available_cores()
     torch.set_num_threads(threads)
