@@ -70,7 +70,7 @@ def test_caches_of_compiled_products_are_small_unless_the_user_says_otherwise(mo
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     open_runtime(device="cpu", threads=1)
-    assert (os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"], os.environ["LRU_CACHE_CAPACITY"]) == ("64", "7")
+    assert (os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"], os.environ["LRU_CACHE_CAPACITY"]) == ("512", "7")
     monkeypatch.delenv("LRU_CACHE_CAPACITY")
     open_runtime(device="cpu", threads=1)
     assert os.environ["LRU_CACHE_CAPACITY"] == "64"

@@ -70,10 +70,10 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
         raise SettingsError(
             f"--device is {device!r}; this machine offers cpu{' and cuda' if torch.cuda.is_available() else ''}"
         )
-    # Packed batches have a shape of their own each: oneDNN's 1,024 compiled products would fill 300 MiB and hardly
-    # serve again (benchmarks/predict_file.md). Read at the first product; a user's own value stays.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-    # PyTorch's own bridge to oneDNN keeps as many again, each with its buffers.
+    # The products of packed batches come in a few hundred shapes (encoders/packing.py); 1,024 compiled ones, as oneDNN
+    # would keep, take memory. Read at the first product; a user's own value stays.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "512")
+    # PyTorch's own bridge to oneDNN keeps as many again, each with its buffers, and saves little time by it.
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     _keep_freed_memory()
     threads = threads or _available_cores()

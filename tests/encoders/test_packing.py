@@ -19,3 +19,25 @@ def test_runs_are_of_nearly_equal_length_and_of_few_weights(lengths, counts):
     assert [run.count for run in packing.runs] == counts
     assert [run.start for run in packing.runs] == [0, *np.cumsum(lengths)[np.cumsum(counts)[:-1] - 1]]
     assert packing.runs[-1].stop == sum(lengths)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "row", "padded"),
+    [
+        ([16], 16, [16]),
+        ([3, 17, 18], 48, [16, 32]),
+        ([512, 512], 1024, [512, 512]),
+        ([300, 513], 832, [304, 544]),
+        ([3000], 3072, [3072]),
+    ],
+)
+def test_rows_and_runs_end_at_lengths_that_come_again(lengths, row, padded):
+    packing = Packing.of(np.array(lengths), torch.device("cpu"))
+    assert packing.position_ids.shape == (1, row)
+    assert packing.spare == row - sum(lengths)
+    assert [run.padded for run in packing.runs] == padded
+
+
+def test_few_lengths_come_again():
+    rows = {Packing.of(np.array([length]), torch.device("cpu")).position_ids.shape[1] for length in range(1, 4097)}
+    assert len(rows) == 80

@@ -4,9 +4,14 @@ The model is called with one row of N tokens and its attention goes through `pac
 with transformers' `AttentionInterface` under `IMPLEMENTATION`; the texts' boundaries travel beside the
 tensors as the keyword `packing`. No mask function is registered under that name, so no mask is built.
 
-Shapes: B texts, N tokens of a packed row, H heads, D width of a head, L the longest text of a run.
+oneDNN compiles a kernel for each shape of a matrix product, which takes longer than the product itself, and keeps the
+last few. So the row ends in spare tokens and the texts of a run are padded, both up to a few lengths that come again.
+
+Shapes: B texts, N tokens of a packed row, spare ones included, H heads, D width of a head, L the padded length of the
+texts of a run.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +22,7 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from fenlei.encoders.dropout import drawn_mask, dropped_of_256, masked
-
-IMPLEMENTATION = "fenlei_packed"
+from fenlei.encoders.projection import IMPLEMENTATION
 
 # A run may pad its shorter texts by this share of tokens: one larger kernel call costs less than two.
 _PADDING_ALLOWED = 0.15
@@ -34,8 +38,8 @@ class Run:
 
     Attributes:
         start: first token of the run in the row; `stop`: one past its last.
-        count: number of texts; `longest`: L, the length of the longest.
-        gather: (count * L,) positions of the row, padding repeats the text's first token; None: all are equally long.
+        count: number of texts; `padded`: L.
+        gather: (count * L,) positions of the row, padding repeats the text's first token; None: all are L long.
         scatter: (stop - start,) where each token of the run stands in the gathered block; None as above.
         real: (count, L) bool, false at padding; None as above.
     """
@@ -43,7 +47,7 @@ class Run:
     start: int
     stop: int
     count: int
-    longest: int
+    padded: int
     gather: Tensor | None = None
     scatter: Tensor | None = None
     real: Tensor | None = None
@@ -55,24 +59,35 @@ class Packing:
 
     Attributes:
         runs: the runs, which cover the row in order.
-        position_ids: (1, N) int64, restarting at 0 with every text.
+        position_ids: (1, N) int64, restarting at 0 with every text; 0 for spare tokens.
         first_tokens: (B,) int64, where each text begins.
+        spare: how many tokens stand behind the last text; they attend to nothing and nothing attends to them.
     """
 
     runs: tuple[Run, ...]
     position_ids: Tensor
     first_tokens: Tensor
+    spare: int
 
     @classmethod
     def of(cls, lengths: NDArray[np.int64], device: torch.device) -> "Packing":
         """The packing of texts of the given (ascending) lengths (B,)."""
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        positions = np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+        tokens = int(lengths.sum())
+        positions = np.zeros(_recurring(tokens), np.int64)
+        positions[:tokens] = np.arange(tokens) - np.repeat(starts, lengths)
         return cls(
             tuple(_run(lengths[a:b], int(starts[a]), device) for a, b in _cut_into_runs(lengths)),
             torch.from_numpy(positions)[None].to(device),
             torch.from_numpy(starts).to(device),
+            len(positions) - tokens,
         )
+
+
+def _recurring(length: int) -> int:
+    """The next of the lengths that rows and runs are padded to: multiples of 16, of 32 from 512, of 64, of 128."""
+    step = 1 << min(max(length.bit_length() - 5, 4), 7)
+    return math.ceil(length / step) * step
 
 
 def _cut_into_runs(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -82,8 +97,9 @@ def _cut_into_runs(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
     """
     ranges, start, tokens = [], 0, 0
     for text, length in enumerate(lengths):
-        padded = int(length) * (text - start + 1)
-        too_much = padded > (1 + _PADDING_ALLOWED) * (tokens + int(length)) or padded * int(length) > _MOST_WEIGHTS
+        count = text - start + 1
+        too_long = int(length) * count > (1 + _PADDING_ALLOWED) * (tokens + int(length))
+        too_much = too_long or count * _recurring(int(length)) ** 2 > _MOST_WEIGHTS
         if text > start and too_much:
             ranges.append((start, text))
             start, tokens = text, 0
@@ -93,18 +109,18 @@ def _cut_into_runs(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def _run(lengths: NDArray[np.int64], start: int, device: torch.device) -> Run:
-    count, longest, total = len(lengths), int(lengths[-1]), int(lengths.sum())
-    if count * longest == total:
-        return Run(start, start + total, count, longest)
+    count, padded, total = len(lengths), _recurring(int(lengths[-1])), int(lengths.sum())
+    if count * padded == total:
+        return Run(start, start + total, count, padded)
     starts = start + np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    within = np.arange(longest)[None, :]
+    within = np.arange(padded)[None, :]
     real = within < lengths[:, None]
     gather = np.where(real, starts[:, None] + within, starts[:, None])
     return Run(
         start,
         start + total,
         count,
-        longest,
+        padded,
         torch.from_numpy(gather.reshape(-1)).to(device),
         torch.from_numpy(np.flatnonzero(real.reshape(-1))).to(device),
         torch.from_numpy(real).to(device),
@@ -112,7 +128,7 @@ def _run(lengths: NDArray[np.int64], start: int, device: torch.device) -> Run:
 
 
 def packed_attention(
-    module: torch.nn.Module,
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -127,7 +143,7 @@ def packed_attention(
 
     Args:
         module: the attention module that calls.
-        query: (1, H, N, D), as `key` and `value`.
+        query: (1, H, N, D), as `key` and `value`; not projected yet where the module's projections are joined.
         attention_mask: None, since the boundaries stand in for it.
         packing: the boundaries.
         scaling: factor of the products.
@@ -136,11 +152,15 @@ def packed_attention(
     Returns:
         (1, N, H, D), and None in place of the attention weights.
     """
+    # (1, H, N, D) is a transposed view of (N, H, D). No index here: its backward pass fills and copies.
+    query, key, value = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
+    if hasattr(getattr(module, "query", None), "joined"):
+        states = module.query.joined(query.flatten(1), module.key, module.value).view(len(query), 3, *query.shape[1:])
+    else:
+        states = torch.stack([query, key, value], 1)
     # Inside, everything stays in the dtype of the projections: autocast would take the softmax to float32 and back.
-    with torch.autocast(query.device.type, enabled=False):
-        # (1, H, N, D) is a transposed view of the projections' (N, H, D).
-        states = (x[0].transpose(0, 1) for x in (query, key, value))
-        return _PackedAttention.apply(*states, packing, scaling, dropped_of_256(dropout))[None], None  # type: ignore[no-untyped-call]
+    with torch.autocast(states.device.type, enabled=False):
+        return _PackedAttention.apply(states, packing, scaling, dropped_of_256(dropout)).unsqueeze(0), None  # type: ignore[no-untyped-call]
 
 
 AttentionInterface.register(IMPLEMENTATION, packed_attention)
@@ -153,19 +173,20 @@ class _PackedAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, packing: Packing, scaling: float, dropped: int
-    ) -> Tensor:
-        output, saved = query.new_empty(query.shape), list[Tensor | None]()
+    def forward(ctx: Any, states: Tensor, packing: Packing, scaling: float, dropped: int) -> Tensor:
+        """(N, 3, H, D) queries, keys and values -> (N, H, D)."""
+        output, saved = states.new_empty(states[:, 0].shape), list[Tensor | None]()
         scale = 256 / (256 - dropped)
         for run in packing.runs:
-            q, k, v = (_block(x, run) for x in (query, key, value))
+            block = _block(states, run)
+            q, k, v = block
             weights = _softmax_of_products(q.mul_(scaling), k, run)
             mask = drawn_mask(weights.shape, dropped, weights.device) if dropped else None
-            states = torch.bmm(weights if mask is None else masked(weights, mask), v)
-            _put(output, states.mul_(scale) if dropped else states, run)
+            context = torch.bmm(weights if mask is None else masked(weights, mask), v)
+            _put(output[:, None], (context.mul_(scale) if dropped else context)[None], run)
             if any(ctx.needs_input_grad):
-                saved += [q, k, v, weights, mask]
+                saved += [block, weights, mask]
+        output[len(output) - packing.spare :] = 0
         ctx.packing, ctx.scaling, ctx.scale = packing, scaling, scale
         ctx.save_for_backward(*saved)
         return output
@@ -173,22 +194,26 @@ class _PackedAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         given = gradients[0]
-        of_query, of_key, of_value = (given.new_empty(given.shape) for _ in range(3))
+        found = given.new_empty(len(given), 3, *given.shape[1:])
         saved = iter(ctx.saved_tensors)
-        for run, q, k, v, weights, mask in zip(ctx.packing.runs, saved, saved, saved, saved, saved, strict=True):
+        for run, block, weights, mask in zip(ctx.packing.runs, saved, saved, saved, strict=True):
+            q, k, v = block
             # Dropout's factor is taken once, on what it is cheapest on.
-            of_states = _block(given, run).mul_(ctx.scale)
+            [of_context] = _block(given[:, None], run).mul_(ctx.scale)
             if run.real is not None:
-                of_states.view(run.count, -1, *of_states.shape[1:]).mul_(run.real[:, None, :, None])
-            of_weights = torch.bmm(of_states, v.transpose(1, 2))
+                of_context.view(run.count, -1, *of_context.shape[1:]).mul_(run.real[:, None, :, None])
+            of_weights = torch.bmm(of_context, v.transpose(1, 2))
             if mask is not None:
                 of_weights = masked(of_weights, mask)
             kept = weights if mask is None else masked(weights, mask)
-            _put(of_value, torch.bmm(kept.transpose(1, 2), of_states), run)
             of_products = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            _put(of_query, torch.bmm(of_products, k).mul_(ctx.scaling), run)
-            _put(of_key, torch.bmm(of_products.transpose(1, 2), q), run)
-        return of_query, of_key, of_value, None, None, None
+            of_block = torch.empty_like(block)
+            torch.bmm(of_products, k, out=of_block[0]).mul_(ctx.scaling)
+            torch.bmm(of_products.transpose(1, 2), q, out=of_block[1])
+            torch.bmm(kept.transpose(1, 2), of_context, out=of_block[2])
+            _put(found, of_block, run)
+        found[len(found) - ctx.packing.spare :] = 0
+        return found, None, None, None
 
 
 def _softmax_of_products(query: Tensor, key: Tensor, run: Run) -> Tensor:
@@ -204,22 +229,19 @@ def _softmax_of_products(query: Tensor, key: Tensor, run: Run) -> Tensor:
 
 
 def _block(states: Tensor, run: Run) -> Tensor:
-    """(N, H, D) -> (count * H, L, D), a copy of the texts of one run."""
-    heads, width = states.shape[1:]
-    if run.gather is None:
-        block = states[run.start : run.stop]
-    else:
-        block = states.index_select(0, run.gather)
-    block = block.view(run.count, run.longest, heads, width).transpose(1, 2)
-    return block.clone(memory_format=torch.contiguous_format).view(run.count * heads, run.longest, width)
+    """(N, K, H, D) -> (K, count * H, L, D), a copy of the texts of one run."""
+    kinds, heads, width = states.shape[1:]
+    block = states[run.start : run.stop] if run.gather is None else states.index_select(0, run.gather)
+    block = block.view(run.count, run.padded, kinds, heads, width).permute(2, 0, 3, 1, 4)
+    return block.clone(memory_format=torch.contiguous_format).view(kinds, run.count * heads, run.padded, width)
 
 
 def _put(row: Tensor, block: Tensor, run: Run) -> None:
-    """Write (count * H, L, D) of one run into its place in (N, H, D)."""
-    heads, width = row.shape[1:]
-    block = block.view(run.count, heads, run.longest, width).transpose(1, 2)
+    """Write (K, count * H, L, D) of one run into its place in (N, K, H, D)."""
+    kinds, heads, width = row.shape[1:]
+    block = block.view(kinds, run.count, heads, run.padded, width).permute(1, 3, 0, 2, 4)
     place = row[run.start : run.stop]
     if run.scatter is None:
         place.view(block.shape).copy_(block)
     else:
-        torch.index_select(block.reshape(-1, heads, width), 0, run.scatter, out=place)
+        torch.index_select(block.reshape(-1, kinds, heads, width), 0, run.scatter, out=place)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fenlei.encoders.dropout import use_fast_dropout
-from fenlei.encoders.packing import IMPLEMENTATION, Packing
+from fenlei.encoders.packing import Packing
+from fenlei.encoders.projection import IMPLEMENTATION, join_projections
 from fenlei.errors import SettingsError
 from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
 from fenlei.model.pooling import Pooling
@@ -75,6 +76,8 @@ class EncoderClassifier(nn.Module):
         self.padded_because: str | None = None
         self.padded_because = self._why_not_packed()
         network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
+        if not self.padded_because:
+            join_projections(network)
         use_fast_dropout(network)
 
     def recompute_layers(self) -> None:
@@ -138,15 +141,16 @@ class EncoderClassifier(nn.Module):
         """The float32 states that the head reads, and the head: (W, D) on means, (W, 1, D) on first tokens."""
         device = self.network.device
         packing = Packing.of(batch.lengths, device)
+        ids = nn.functional.pad(torch.from_numpy(batch.ids), (0, packing.spare), value=self._pad_id)
         hidden = self.network.base_model(
-            input_ids=torch.from_numpy(batch.ids)[None].to(device),
+            input_ids=ids[None].to(device),
             position_ids=packing.position_ids + self._first_position,
             packing=packing,
-            **self._types(batch, lambda types: torch.from_numpy(types)[None]),
+            **self._types(batch, lambda types: nn.functional.pad(torch.from_numpy(types), (0, packing.spare))[None]),
         )[0]
         if self.pooling == "mean":
             lengths = torch.from_numpy(batch.lengths).to(device)
-            return mean_of_texts(hidden[0].float(), lengths), self.network.head
+            return mean_of_texts(hidden[0, : len(batch.ids)].float(), lengths), self.network.head
         first = hidden[0, packing.first_tokens][:, None].float()
         return first, partial(_HEADS[self.network.config.model_type], self.network)
 

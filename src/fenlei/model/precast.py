@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from fenlei.encoders.projection import PassingProjection, joined_weights
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.runtime import Runtime
 
@@ -28,10 +29,13 @@ def for_prediction(classifier: EncoderClassifier, runtime: Runtime) -> EncoderCl
     ready = copy.deepcopy(classifier, shared)
     kind = _LaidOutLinear if _lays_out(runtime) else _CastLinear
     for name, parent in list(ready.network.base_model.named_modules()):
+        if isinstance(getattr(parent, "query", None), PassingProjection):
+            parent.query = _LaidOutProjections(kind(*joined_weights(parent.query, parent.key, parent.value)))
+            parent.key = parent.value = nn.Identity()
         for child_name, child in list(parent.named_children()):
             # The pooler belongs to the head, which runs in float32.
             if type(child) is nn.Linear and "pooler" not in (*name.split("."), child_name):
-                setattr(parent, child_name, kind(child))
+                setattr(parent, child_name, kind(child.weight, child.bias))
     return ready.eval()
 
 
@@ -45,10 +49,10 @@ def _lays_out(runtime: Runtime) -> bool:
 class _CastLinear(nn.Module):
     """(…, D) -> (…, F) as `nn.Linear` under autocast."""
 
-    def __init__(self, layer: nn.Linear) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        self._weight = layer.weight.detach().bfloat16()
-        self._bias = None if layer.bias is None else layer.bias.detach().bfloat16()
+        self._weight = weight.detach().bfloat16()
+        self._bias = None if bias is None else bias.detach().bfloat16()
 
     def forward(self, states: Tensor) -> Tensor:
         return nn.functional.linear(states.bfloat16(), self._weight, self._bias)
@@ -57,12 +61,27 @@ class _CastLinear(nn.Module):
 class _LaidOutLinear(_CastLinear):
     """The same with the weight in oneDNN's own order, through the operators that torch.compile uses for it."""
 
-    def __init__(self, layer: nn.Linear) -> None:
-        super().__init__(layer)
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__(weight, bias)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(self._weight, None)
 
     def forward(self, states: Tensor) -> Tensor:
         product: Tensor = torch.ops.mkldnn._linear_pointwise(
             states.bfloat16(), self._weight, self._bias, "none", [], ""
         )
+        return product
+
+
+class _LaidOutProjections(nn.Module):
+    """`PassingProjection` with its product made ready."""
+
+    def __init__(self, product: _CastLinear) -> None:
+        super().__init__()
+        self._product = product
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states
+
+    def joined(self, states: Tensor, key: nn.Module, value: nn.Module) -> Tensor:
+        product: Tensor = self._product(states)
         return product
