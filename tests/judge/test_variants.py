@@ -1,4 +1,4 @@
-"""Several ways of training against the default: intervals as two classifiers have them, thirds and seeds by hand."""
+"""Several ways of training against the default: intervals as two classifiers have them, groups and seeds by hand."""
 
 import json
 
@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from fenlei.errors import DataError
 from fenlei.judge.comparison import compare_classifiers
-from fenlei.judge.variants import Answers, compare_variants, label_thirds
+from fenlei.judge.variants import Answers, compare_variants, judged_labels
 
 RANDOM = np.random.default_rng(5)
 TRUTH = (RANDOM.random((80, 7)) < [0.6, 0.4, 0.3, 0.2, 0.1, 0.1, 0]).astype(np.uint8)
@@ -49,22 +49,23 @@ def test_of_one_seed_the_differences_are_those_of_two_classifiers():
         assert line.spread == {}
 
 
-def test_thirds_follow_the_training_rows_and_leave_out_labels_that_nobody_judges():
-    head, middle, tail = compared().thirds
-    assert (head.fewest, head.most, head.judged) == (30, 50, (0, 1, 3))
-    assert (middle.fewest, middle.most, middle.judged) == (9, 20, (5, 2))
-    assert (tail.labels, tail.judged) == (2, (4,))
-    for third in (head, middle, tail):
+def test_labels_are_grouped_by_training_rows_and_those_that_nobody_judges_left_out():
+    """Of 153 assignments more frequent labels hold 0, 50 | 90, 120 | 140, 149, 152: half and nine tenths between."""
+    head, middle, tail = compared().label_groups
+    assert (head.fewest, head.most, head.judged) == (40, 50, (0, 1))
+    assert (middle.fewest, middle.most, middle.judged) == (20, 30, (3, 5))
+    assert (tail.labels, tail.judged) == (3, (2, 4))
+    for group in (head, middle, tail):
         # Label by label: scikit-learn would take a table of one column for a binary task of two classes.
         by_hand = [
-            f1_score(TRUTH[:, label], RUNS["good"][seed].tuned[:, label]) for seed in (1, 2) for label in third.judged
+            f1_score(TRUTH[:, label], RUNS["good"][seed].tuned[:, label]) for seed in (1, 2) for label in group.judged
         ]
-        assert compared().lines[1].figures[f"{third.name}_f1"].value == pytest.approx(np.mean(by_hand))
+        assert compared().lines[1].figures[f"{group.name}_f1"].value == pytest.approx(np.mean(by_hand))
 
 
-def test_two_labels_have_no_thirds():
-    assert label_thirds(np.array([3, 4]), TRUTH[:, :2]) == ()
-    table = compare_variants(TRUTH[:, :2], cut(RUNS), SUPPORT[:2], "multilabel", default="plain")
+def test_labels_of_one_frequency_are_not_grouped():
+    assert judged_labels(np.array([3, 3]), TRUTH[:, :2]) == ()
+    table = compare_variants(TRUTH[:, :2], cut(RUNS), np.array([3, 3]), "multilabel", default="plain")
     assert "head" not in table.to_text()
 
 
@@ -98,7 +99,7 @@ def test_the_tables_say_what_they_need_to_be_read():
     assert "better" in good
     assert good.split()[-1] == "10"
     assert "80 judged rows; 2 seed(s)" in text
-    assert "tail: the 2 labels with 1 to 3 training rows, 1 of them in judged rows" in text
+    assert "tail: the 3 labels with 1 to 9 training rows, 2 of them in judged rows" in text
     assert "at 0.5: micro-F1 without calibration" in text
     assert "were all 2 like plain, about 0.1 would look better or worse" in text
     assert "left out, without a seed that plain has: elsewhere" in text
@@ -120,7 +121,7 @@ def test_plain_json_values():
     plain = json.loads(json.dumps(compared().to_dict()))
     assert plain["lines"][1]["verdict"] == "better"
     assert plain["lines"][1]["differences"]["macro_f1"]["interval"]["low"] > 0
-    assert plain["thirds"][0]["judged"] == [0, 1, 3]
+    assert plain["label_groups"][0]["judged"] == [0, 1]
 
 
 def test_without_rows_nothing_is_judged():

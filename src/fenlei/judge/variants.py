@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from fenlei.errors import DataError
 from fenlei.judge.bootstrap import percentile_interval, resampled_counts
 from fenlei.judge.evaluation import counted_figures
+from fenlei.judge.label_groups import GROUP_NAMES, group_of_label
 from fenlei.judge.metrics import Bits, Counts, Floats
 from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, Figure, shown
 from fenlei.plain_table import aligned
 from fenlei.text.labels import Task
-
-_THIRDS = ("head", "middle", "tail")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +39,8 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelThird:
-    """A third of the labels by their training rows.
+class JudgedLabels:
+    """Some labels of like frequency in training, cut as the report cuts them (`label_groups.py`).
 
     Attributes:
         name: `head`, `middle` or `tail`.
@@ -64,7 +63,7 @@ class VariantLine:
     Attributes:
         name: its own.
         seeds: of its runs; the default has runs of the same.
-        figures: by name, the mean over the seeds; `head_f1`, `middle_f1` and `tail_f1` are macro-F1 of a third.
+        figures: by name, the mean over the seeds; `head_f1`, `middle_f1` and `tail_f1` are macro-F1 of a group.
         spread: the standard deviation of each figure over the seeds; empty: there is one seed.
         differences: this minus the default on the same rows and seeds; empty: this is the default.
         untuned: the main figure at one fixed threshold; None: not known.
@@ -97,7 +96,7 @@ class VariantTable:
         rows: B.
         seed: of the bootstrap.
         default: the name of the default.
-        thirds: of the labels; none below three labels.
+        label_groups: those that occur in judged rows; none where all labels fall into one.
         lines: the default first.
         without_seed: ways that have no seed in common with the default.
     """
@@ -106,7 +105,7 @@ class VariantTable:
     rows: int
     seed: int
     default: str
-    thirds: tuple[LabelThird, ...]
+    label_groups: tuple[JudgedLabels, ...]
     lines: tuple[VariantLine, ...]
     without_seed: tuple[str, ...]
 
@@ -116,13 +115,15 @@ class VariantTable:
         over = f"over {self.default}"
         has_untuned = self.lines[0].untuned is not None
         first = [["", FIGURE_NAMES[main], over, "", *(["at 0.5"] if has_untuned else []), "macro-F1", over, "s a run"]]
-        second = [["macro-F1", *(cell for third in self.thirds for cell in (third.name, over))]]
+        second = [["macro-F1", *(cell for group in self.label_groups for cell in (group.name, over))]]
         for line in self.lines:
             untuned = [f"{line.untuned:.4f}"] if line.untuned is not None else []
             macro = _cells(line, "macro_f1")
             first.append([line.name, *_cells(line, main), line.verdict, *untuned, *macro, f"{line.seconds:,.0f}"])
-            second.append([line.name, *(cell for third in self.thirds for cell in _cells(line, f"{third.name}_f1"))])
-        tables = [*aligned(first), "", *([*aligned(second), ""] if self.thirds else [])]
+            second.append(
+                [line.name, *(cell for group in self.label_groups for cell in _cells(line, f"{group.name}_f1"))]
+            )
+        tables = [*aligned(first), "", *([*aligned(second), ""] if self.label_groups else [])]
         return "\n".join([*tables, *self.notes(), ""])
 
     def notes(self) -> tuple[str, ...]:
@@ -137,9 +138,9 @@ class VariantTable:
         else:
             notes.append("how far another seed would move a figure is not in the intervals: run several to see it")
         notes += [
-            f"{third.name}: the {third.labels} labels with {third.fewest:,} to {third.most:,} training rows, "
-            f"{len(third.judged)} of them in judged rows"
-            for third in self.thirds
+            f"{group.name}: the {group.labels} labels with {group.fewest:,} to {group.most:,} training rows, "
+            f"{len(group.judged)} of them in judged rows"
+            for group in self.label_groups
         ]
         if self.lines[0].untuned is not None:
             notes.append(
@@ -186,13 +187,13 @@ def compare_variants(
     """
     if not len(truth):
         raise DataError("there are no rows to judge on")
-    thirds = label_thirds(support, truth)
+    label_groups = judged_labels(support, truth)
 
     def figures_of(counts: Counts, drawn_from: Counts | None = None) -> dict[str, Floats]:
         each = counts.per_label(drawn_from=drawn_from).f1
         return {
             **counted_figures(counts, task, drawn_from=drawn_from),
-            **{f"{third.name}_f1": each[..., list(third.judged)].mean(axis=-1) for third in thirds},
+            **{f"{group.name}_f1": each[..., list(group.judged)].mean(axis=-1) for group in label_groups},
         }
 
     def judged(answers: Answers) -> tuple[dict[str, float], dict[str, Floats]]:
@@ -244,27 +245,27 @@ def compare_variants(
         rows=len(truth),
         seed=seed,
         default=default,
-        thirds=thirds,
+        label_groups=label_groups,
         lines=tuple(lines),
         without_seed=tuple(without_seed),
     )
 
 
-def label_thirds(support: NDArray[np.int64], truth: NDArray[Any]) -> tuple[LabelThird, ...]:
+def judged_labels(support: NDArray[np.int64], truth: NDArray[Any]) -> tuple[JudgedLabels, ...]:
     """Head, middle and tail of the labels by (C,) training rows, as far as (B, C) judged rows have any of them."""
-    if len(support) < len(_THIRDS):
+    places, occurs = group_of_label(support), (truth != 0).any(axis=0)
+    if len(set(places.tolist())) == 1:
         return ()
-    occurs = (truth != 0).any(axis=0)
-    thirds = np.array_split(np.argsort(-support, kind="stable"), len(_THIRDS))
+    own = {name: np.flatnonzero(places == place) for place, name in enumerate(GROUP_NAMES)}
     return tuple(
-        LabelThird(
+        JudgedLabels(
             name=name,
             labels=len(labels),
             fewest=int(support[labels].min()),
             most=int(support[labels].max()),
             judged=tuple(labels[occurs[labels]].tolist()),
         )
-        for name, labels in zip(_THIRDS, thirds, strict=True)
+        for name, labels in own.items()
         if occurs[labels].any()
     )
 
