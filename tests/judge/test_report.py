@@ -8,8 +8,10 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 
 from fenlei.errors import DataError
 from fenlei.judge.blend import Blend
+from fenlei.judge.bootstrap import Interval
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
+from fenlei.judge.report import Figure, shown
 from fenlei.judge.thresholds import MICRO_F1, fit_thresholds
 from fenlei.plain_table import aligned, display_width
 
@@ -227,3 +229,7 @@ def test_arrays_that_do_not_fit_are_refused():
 def test_full_width_and_combining_characters():
     assert [display_width(text) for text in ("ab", "中文", "，", "e\u0301", "ｱ")] == [2, 4, 2, 1, 1]
     assert aligned([["中文", "1"], ["a", "23"]]) == ["中文   1", "   a  23"]
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus():
+    assert shown(Figure(-0.00001, Interval(-0.00004, 0.00002)), "+") == "+0.0000 [+0.0000, +0.0000]"

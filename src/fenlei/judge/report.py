@@ -237,5 +237,5 @@ def _rates(line: LabelLine | AverageLine) -> list[str]:
 def shown(figure: Figure, sign: str = "") -> str:
     """`0.9000 [0.8500, 0.9400]`; with `+` as sign always signed."""
     numbers = (figure.value, figure.interval.low, figure.interval.high)
-    value, low, high = (f"{number:{sign}.4f}" for number in numbers)
+    value, low, high = (f"{number:{sign}z.4f}" for number in numbers)
     return f"{value} [{low}, {high}]"

@@ -30,15 +30,15 @@ def against_baseline(report: Report) -> Sentence | None:
     main, name = MAIN_FIGURE[report.task], report.comparison.name
     other, difference = report.comparison.figures[main], report.comparison.differences[main]
     low, high = difference.interval.low, difference.interval.high
-    between = (f"{low:+.3f} 到 {high:+.3f}", f"{low:+.3f} to {high:+.3f}")
+    between = (f"{low:+z.3f} 到 {high:+z.3f}", f"{low:+z.3f} to {high:+z.3f}")
     figure = ("准确率" if main == "accuracy" else f" {FIGURE_NAMES[main]} ", FIGURE_NAMES[main])
     size = abs(difference.value)
     verdict, verdict_en = {
         "better": (f"分类器高出 {size:.3f}（{between[0]}），超出偶然。", f"The classifier is {size:.3f} better "),
         "worse": (f"分类器反而低了 {size:.3f}（{between[0]}），超出偶然。", f"The classifier is {size:.3f} worse "),
         "alike": (
-            f"相差 {difference.value:+.3f}（{between[0]}），分不出高下。",
-            f"They differ by {difference.value:+.3f} ",
+            f"相差 {difference.value:+z.3f}（{between[0]}），分不出高下。",
+            f"They differ by {difference.value:+z.3f} ",
         ),
     }[beyond_chance(difference)]
     ending = "within chance" if beyond_chance(difference) == "alike" else "beyond chance"
