@@ -5,7 +5,8 @@
 
 FOLDER holds a folder a data set with train.jsonl, test.jsonl and perhaps dev.jsonl. Each run is `fenlei train` as a
 user types it, in a folder of its own below --out; one that was cut off goes on, one that is done is not done again.
-Each is a look at a test part: count it in LOG.md. `table` writes the rows of docs/results.md and docs/results.zh-CN.md.
+Each is a look at a test part: count it in LOG.md. `table` writes the rows of docs/results.md and docs/results.zh-CN.md;
+rows there of runs that --out does not hold stay.
 """
 
 import argparse
@@ -54,12 +55,18 @@ def main():
                 for way in given.ways:
                     train(given.folder / data, WAYS[way], seed, given.out / data / way / f"seed-{seed}")
         return
-    table = "".join(f"{line}\n" for line in lines(given.out))
+    found = {key_of(line): line for line in lines(given.out)}
     for page in PAGES:
-        # The heading of the table stays, its rows go.
-        text, found = re.subn(r"(?<=^\|---)(.*\n)(?:\|.*\n)*", rf"\g<1>{table}", page.read_text("utf-8"), flags=re.M)
-        assert found == 1, f"{page} must have one table"
-        write_text(page, text)
+        text = page.read_text("utf-8")
+        [table] = re.findall(r"(?<=^\|---).*\n((?:\|.*\n)*)", text, flags=re.M)
+        rows = {key_of(line): line for line in table.splitlines()} | found
+        write_text(page, text.replace(table, "".join(f"{rows[key]}\n" for key in sorted(rows))))
+
+
+def key_of(line):
+    """Data set and way of a row, in the order that rows stand in: what others published comes last."""
+    data, way = (cell.strip().split(" ")[0] for cell in line.split("|")[1:3])
+    return data, [*WAYS, "published"].index(way)
 
 
 def train(data, flags, seed, out):
@@ -98,7 +105,7 @@ def lines(out):
             ]
             yield f"| {' | '.join(cells)} |"
         if data.name in PUBLISHED:
-            yield f"| | published | | {PUBLISHED[data.name]} | | | | |"
+            yield f"| {data.name} | published | | {PUBLISHED[data.name]} | | | | |"
 
 
 def spread(reports, name):
