@@ -45,14 +45,16 @@ class Way:
 
     def __init__(self, name, given, scratch, ending):
         folder = scratch / name
+        rounds = given.warm_up + given.rounds
         if name in PEERS:
-            export(Work(given.data, given.updates * (given.rounds + 1)), given.shape, folder)
+            export(Work(given.data, given.updates * rounds), given.shape, folder)
         script = "training_peers.py" if name in PEERS else "training_ways.py"
         python = os.environ[PEERS[name]] if name in PEERS else sys.executable
         self.rounds, self.peak_mib = [], None
         self.process = subprocess.Popen(
             [python, Path(__file__).with_name(script), name, given.data, "--scratch", folder]
-            + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates")],
+            + [f"--rounds={rounds}"]
+            + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "updates")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(scratch / f"{name}.log").open("w"),
@@ -88,14 +90,14 @@ def run(given):
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as ending:
         ways = {name: Way(name, given, Path(scratch), ending) for name in given.ways}
         ceilings = []
-        for number in range(given.rounds + 1):
+        for number in range(1 - given.warm_up, given.rounds + 1):
             ceilings.append(product_ceiling(clock=clock))
             for way in ways.values():
                 way.round()
-            print(f"round {number} of {given.rounds}{'' if number else ' (warm-up)'}", file=sys.stderr)
+            print(f"round {number} of {given.rounds}{'' if number > 0 else ' (warm-up)'}", file=sys.stderr)
         for way in ways.values():
             way.end()
-    updates = ways[given.ways[0]].tokens[given.updates :]
+    updates = ways[given.ways[0]].tokens[given.warm_up * given.updates :]
     rounds = [
         [length for update in updates[at : at + given.updates] for length in update]
         for at in range(0, len(updates), given.updates)
@@ -104,7 +106,9 @@ def run(given):
     work = [3 * operations(shape(given.shape), lengths) for lengths in rounds]
     result = {
         "command": f"training_speed.py run {short_name(given.data)} "
-        + " ".join(f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "rounds", "updates"))
+        + " ".join(
+            f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "warm_up", "rounds", "updates")
+        ).replace("_", "-")
         + f" --ways {' '.join(given.ways)}",
         "date": time.strftime("%Y-%m-%d"),
         "fenlei": fenlei.__version__,
@@ -114,11 +118,11 @@ def run(given):
         "data": given.data.parent.name,
         "tokens_a_text": round(statistics.mean(length for update in updates for length in update), 1),
         "texts_a_round": BATCH * given.updates,
-        "ceiling_gflops": [round(one / 1e9, 1) for one in ceilings[1:]],
+        "ceiling_gflops": [round(one / 1e9, 1) for one in ceilings[given.warm_up :]],
         "work_gflop": [round(one / 1e9, 1) for one in work],
         "counted": counted,
         **{
-            kind: {name: [round(one[kind], 3) for one in way.rounds[1:]] for name, way in ways.items()}
+            kind: {name: [round(one[kind], 3) for one in way.rounds[given.warm_up :]] for name, way in ways.items()}
             for kind in ("seconds", "cpu_seconds")
         },
         "peak_mib": {name: way.peak_mib for name, way in ways.items()},
@@ -199,6 +203,7 @@ def main():
     running.add_argument("--ways", nargs="+", choices=[*WAYS, *PEERS], default=[*WAYS, *PEERS])
     running.add_argument("--threads", type=int, default=1)
     running.add_argument("--rounds", type=int, default=3)
+    running.add_argument("--warm-up", type=int, default=1, help="rounds before, not counted: shapes are compiled")
     running.add_argument("--updates", type=int, default=4, help="updates of a way in a round")
     running.add_argument("--out", type=Path)
     running.set_defaults(do=run)

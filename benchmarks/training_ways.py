@@ -1,7 +1,7 @@
 """The ways of training that `training_speed.py` compares, each in a process of its own: it starts them.
 
 A way waits for a line on standard input before each round and answers with a line of JSON after it, so that rounds of
-different ways can be interleaved; the last line tells the process's peak memory. The first round warms up.
+different ways can be interleaved; the last line tells the process's peak memory. The first rounds warm up.
 """
 
 import argparse
@@ -222,7 +222,7 @@ def main():
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.set_num_threads(given.threads)
     turns = Turns()
-    work = Work(given.data, given.updates * (given.rounds + 1))
+    work = Work(given.data, given.updates * given.rounds)
     turns.answer(tokens=[[int(one) for batch in update for one in batch.lengths] for update in work.updates])
     WAYS[given.way](turns, work, given)
     turns.answer(peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
