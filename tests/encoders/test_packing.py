@@ -9,7 +9,9 @@ from fenlei.encoders.packing import Packing
     ("lengths", "counts"),
     [
         ([10] * 4, [4]),
-        ([2, 3, 10, 11], [1, 1, 2]),  # padding 2 to 3 would add a fifth
+        ([2, 3, 10, 11], [4]),  # all are padded to 16 anyhow
+        ([2, 17, 30, 33], [1, 2, 1]),  # 16, 32, 32 and 48
+        ([100, 113], [2]),  # 112 to 128 adds a fifteenth to the two
         ([128] * 9, [4, 4, 1]),  # four times 128 x 128 weights are the most
         ([255, 256, 257, 300], [1, 1, 1, 1]),
     ],

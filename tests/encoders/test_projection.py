@@ -26,18 +26,21 @@ def test_weights_keep_their_names_and_stay_the_same_objects(config):
     assert all(weight is own[name] for name, weight in network.named_parameters())
 
 
-def test_one_product_is_three_beside_each_other():
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_one_product_is_three_beside_each_other(bfloat16):
     network, _, _ = joined_network(BertConfig(**SIZES))
     attention = network.encoder.layer[0].attention.self
     states = torch.randn(5, 8)
-    expected = [
-        torch.nn.functional.linear(states, layer.weight, layer.bias)
-        for layer in (attention.query, attention.key, attention.value)
-    ]
-    together = attention.query.joined(states, attention.key, attention.value)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        expected = [
+            torch.nn.functional.linear(states, layer.weight, layer.bias)
+            for layer in (attention.query, attention.key, attention.value)
+        ]
+        together = attention.query.joined(states, attention.key, attention.value)
     torch.testing.assert_close(together, torch.cat(expected, 1))
-    together.sum().backward()
-    torch.testing.assert_close(attention.value.weight.grad, states.sum(0).expand(8, 8))
+    together.float().sum().backward()
+    tolerance = {"rtol": 0.02, "atol": 0.02} if bfloat16 else {}
+    torch.testing.assert_close(attention.value.weight.grad, states.sum(0).expand(8, 8), **tolerance)
 
 
 def test_states_pass_only_while_the_network_runs_packed():

@@ -106,6 +106,25 @@ def test_a_class_that_drops_the_boundaries_is_found_out(monkeypatch):
     assert "differ by" in tiny("roformer").padded_because
 
 
+@pytest.mark.parametrize(
+    ("model_type", "more", "reason"),
+    [
+        # Turns what it projected by the tokens' positions.
+        ("esm", {"position_embedding_type": "rotary", "token_dropout": False, "mask_token_id": 3}, "differ by"),
+        # Its lower layers see 128 tokens at a time.
+        ("modernbert", {}, "see only a window"),
+    ],
+)
+def test_an_encoder_that_attends_otherwise_runs_padded(model_type, more, reason):
+    classifier = tiny(model_type, "mean", max_position_embeddings=300, **more)
+    assert reason in classifier.padded_because
+    batch = batch_of([5, 100, 250])
+    with torch.no_grad():
+        found = classifier(batch)
+        classifier.network.set_attn_implementation("eager")
+        torch.testing.assert_close(found, classifier._padded(batch), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("model_type", PACKED)
 def test_order_and_batch_size_change_no_logit(model_type):
     classifier = tiny(model_type)

@@ -70,4 +70,4 @@ def use_fast_dropout(network: torch.nn.Module) -> None:
     for parent in network.modules():
         for name, child in parent.named_children():
             if type(child) is torch.nn.Dropout:
-                setattr(parent, name, FastDropout(child.p))
+                setattr(parent, name, FastDropout(child.p).train(child.training))

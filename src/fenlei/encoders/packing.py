@@ -4,8 +4,8 @@ The model is called with one row of N tokens and its attention goes through `pac
 with transformers' `AttentionInterface` under `IMPLEMENTATION`; the texts' boundaries travel beside the
 tensors as the keyword `packing`. No mask function is registered under that name, so no mask is built.
 
-oneDNN compiles a kernel for each shape of a matrix product, which takes longer than the product itself, and keeps the
-last few. So the row ends in spare tokens and the texts of a run are padded, both up to a few lengths that come again.
+oneDNN compiles a kernel for each shape of a matrix product, which takes longer than the product itself, and keeps some
+hundreds. So the row ends in spare tokens and the texts of a run are padded, both up to a few lengths that come again.
 
 Shapes: B texts, N tokens of a packed row, spare ones included, H heads, D width of a head, L the padded length of the
 texts of a run.
@@ -24,7 +24,8 @@ from transformers import AttentionInterface
 from fenlei.encoders.dropout import drawn_mask, dropped_of_256, masked
 from fenlei.encoders.projection import IMPLEMENTATION
 
-# A run may pad its shorter texts by this share of tokens: one larger kernel call costs less than two.
+# What padding the shorter texts of a run to the longest may add to what padding each to its own length takes: one
+# larger kernel call costs less than two.
 _PADDING_ALLOWED = 0.15
 
 # Attention weights of one head in one run: few enough that those of all heads stay in the core's cache between the
@@ -91,19 +92,18 @@ def _recurring(length: int) -> int:
 
 
 def _cut_into_runs(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Ranges of texts whose padding to the longest of the range stays within the share allowed, and their weights few.
+    """Ranges of texts that padding to one length makes little larger, and whose weights are few.
 
     One text alone may have more weights.
     """
     ranges, start, tokens = [], 0, 0
-    for text, length in enumerate(lengths):
-        count = text - start + 1
-        too_long = int(length) * count > (1 + _PADDING_ALLOWED) * (tokens + int(length))
-        too_much = too_long or count * _recurring(int(length)) ** 2 > _MOST_WEIGHTS
+    for text, length in enumerate(map(_recurring, lengths.tolist())):
+        padded = length * (text - start + 1)
+        too_much = padded > (1 + _PADDING_ALLOWED) * (tokens + length) or padded * length > _MOST_WEIGHTS
         if text > start and too_much:
             ranges.append((start, text))
             start, tokens = text, 0
-        tokens += int(length)
+        tokens += length
     ranges.append((start, len(lengths)))
     return ranges
 
@@ -137,6 +137,7 @@ def packed_attention(
     packing: Packing,
     scaling: float,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention inside each text of a packed row.
@@ -148,10 +149,16 @@ def packed_attention(
         packing: the boundaries.
         scaling: factor of the products.
         dropout: probability for attention weights; 0 outside training.
+        sliding_window: of an encoder whose tokens see only their neighbours.
 
     Returns:
         (1, N, H, D), and None in place of the attention weights.
+
+    Raises:
+        ValueError: there is a sliding window, which is not built here.
     """
+    if sliding_window is not None:
+        raise ValueError("its tokens see only a window of the text")
     # (1, H, N, D) is a transposed view of (N, H, D). No index here: its backward pass fills and copies.
     query, key, value = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
     if hasattr(getattr(module, "query", None), "joined"):

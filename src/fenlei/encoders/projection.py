@@ -3,7 +3,8 @@
 transformers' attention modules call three linear layers on the same states and hand the results to the attention
 function. Where texts run packed, the three layers pass the states on instead, and `packed_attention` multiplies
 once: the states are cast once and their gradient comes in one piece. The weights, and the names they are saved under,
-stay what they are.
+stay what they are. A class that does something else between projection and attention is found out by the proof of
+packing (model/classifier.py), as one whose three layers read different states is.
 """
 
 from typing import Any
@@ -36,14 +37,16 @@ class PassingProjection(nn.Linear):
 
     def joined(self, states: Tensor, key: nn.Linear, value: nn.Linear) -> Tensor:
         """(N, D) -> (N, 3 * D), what this layer for queries and the two others make of it, beside each other."""
-        weight, bias = joined_weights(self, key, value)
-        return nn.functional.linear(states, weight, bias)
+        layers = (self, key, value)
+        if not torch.is_autocast_enabled(states.device.type):
+            # The weights as they are need no copy, which the backward pass would keep.
+            return torch.cat([nn.functional.linear(states, layer.weight, layer.bias) for layer in layers], 1)
+        return nn.functional.linear(states, *joined_weights(*layers))
 
 
 def joined_weights(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
-    """The layers' weights below each other, (3 * D, D), and their biases, in what autocast would multiply them in."""
-    kind = layers[0].weight.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else layers[0].weight.dtype
+    """The layers' weights below each other, (3 * D, D), and their biases, in what autocast multiplies them in."""
+    dtype = torch.get_autocast_dtype(layers[0].weight.device.type)
     # Cast first: there is half as much to lay together.
     weight, bias = (torch.cat([getattr(layer, name).to(dtype) for layer in layers]) for name in ("weight", "bias"))
     return weight, bias
@@ -54,6 +57,7 @@ def join_projections(network: nn.Module) -> None:
     for module in network.modules():
         layers = [getattr(module, name, None) for name in _NAMES]
         linear = [layer for layer in layers if type(layer) is nn.Linear and layer.bias is not None]
-        if len(linear) == len(layers) and len({size for layer in linear for size in layer.weight.shape}) == 1:
+        widths = {size for layer in linear for size in layer.weight.shape}
+        if len(linear) == len(_NAMES) and len(widths) == 1 and hasattr(module, "config"):
             for name, layer in zip(_NAMES, linear, strict=True):
                 setattr(module, name, PassingProjection(layer, module.config))

@@ -135,7 +135,7 @@ def load_classifier(folder: Path, pooling: Pooling = "first") -> EncoderClassifi
         head = load_file(folder / _HEAD)
         network = MeanPooledNetwork(network, len(head["bias"]))
         network.classifier.load_state_dict(head)
-    return EncoderClassifier(network.eval())
+    return EncoderClassifier(network).eval()
 
 
 def save_classifier(classifier: EncoderClassifier, folder: Path) -> None:

@@ -76,8 +76,6 @@ class EncoderClassifier(nn.Module):
         self.padded_because: str | None = None
         self.padded_because = self._why_not_packed()
         network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
-        if not self.padded_because:
-            join_projections(network)
         use_fast_dropout(network)
 
     def recompute_layers(self) -> None:
@@ -141,7 +139,8 @@ class EncoderClassifier(nn.Module):
         """The float32 states that the head reads, and the head: (W, D) on means, (W, 1, D) on first tokens."""
         device = self.network.device
         packing = Packing.of(batch.lengths, device)
-        ids = nn.functional.pad(torch.from_numpy(batch.ids), (0, packing.spare), value=self._pad_id)
+        # Any token will do for the spare ones.
+        ids = nn.functional.pad(torch.from_numpy(batch.ids), (0, packing.spare), value=int(batch.ids[0]))
         hidden = self.network.base_model(
             input_ids=ids[None].to(device),
             position_ids=packing.position_ids + self._first_position,
@@ -187,13 +186,14 @@ class EncoderClassifier(nn.Module):
             return f"fenlei has no packed head for the model type {model_type!r}"
         was_training = self.network.training
         self.network.eval()
-        ids = np.random.default_rng(0).integers(0, self.network.config.vocab_size - 1, size=16)
+        ids = np.random.default_rng(0).integers(0, self.network.config.vocab_size - 1, size=15)
         ids += ids >= self._pad_id  # RoBERTa's own positions skip padding tokens
-        lengths = np.array([6, 10])
+        lengths = np.array([6, 9])  # one spare token
         texts = [PackedBatch(part, np.array([len(part)]), np.zeros(1, int)) for part in (ids[:6], ids[6:])]
         try:
             self.network.set_attn_implementation("sdpa")
             alone = torch.cat([self._padded(text) for text in texts])
+            join_projections(self.network)
             self.network.set_attn_implementation(IMPLEMENTATION)
             together = self(PackedBatch(ids, lengths, np.arange(2)))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
