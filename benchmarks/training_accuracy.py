@@ -1,8 +1,11 @@
-"""Equal work: fenlei and the padded float32 way on the same rows, updates and seeds, accuracy beside the speed.
+"""Equal work: fenlei and other ways on the same rows, updates and seeds, accuracy beside the speed.
 
-Both start from the starter with the same fresh head and the same order of rows; both train with dropout, one with
-fenlei's random bytes in bfloat16 and packed, the other with PyTorch's own dropout, padded, in float32. No epoch is
-chosen: the last weights are judged, by micro-F1 at the threshold that is best on the rows that judge.
+All start from the starter with the same fresh head and the same order of rows, and all train with dropout. No epoch is
+chosen: the last weights are judged, by micro-F1 at the threshold that is best on the rows that judge. The ways:
+
+    fenlei          packed, bfloat16 where native, elements dropped by random bytes
+    drawn-one-by-one    the same, each element dropped by a uniform float of its own, as PyTorch's dropout does
+    padded-fp32     padded, float32, transformers' attention, PyTorch's dropout
 """
 
 import time
@@ -12,8 +15,9 @@ import torch
 from scipy.sparse import csr_array
 
 from fenlei import open_runtime, read_examples
+from fenlei.encoders import packing
 from fenlei.encoders.catalog import open_encoder
-from fenlei.encoders.dropout import FastDropout
+from fenlei.encoders.dropout import FastDropout, drawn_mask
 from fenlei.encoders.tokenizer import load_tokenizer
 from fenlei.judge.bootstrap import percentile_interval, resampled_counts
 from fenlei.judge.metrics import Counts
@@ -38,7 +42,7 @@ def compare_accuracy(given):
     encoder = TextEncoder(load_tokenizer(source.folder).tokenizer, TrainSettings().text_settings())
     tables = [encoder.encode([one.text for one in part]) for part in cut(examples, given.rows)]
     truths = cut(labels.encode(examples, "multilabel"), given.rows)
-    scores = {"fenlei": [], "padded-fp32": []}
+    scores = {way: [] for way in ["fenlei", *given.against]}
     for seed in given.seeds:
         for way in scores:
             began = time.perf_counter()
@@ -47,9 +51,10 @@ def compare_accuracy(given):
             logits = predict_logits(classifier, tables[1], runtime).astype(np.float64)
             f1, resampled = micro_f1(logits, truths[1])
             scores[way].append(resampled)
-            print(f"seed {seed}  {way:12} {speed:7.2f} texts/s  micro-F1 {f1:.4f} {interval(resampled)}", flush=True)
-    apart = np.mean(scores["fenlei"], axis=0) - np.mean(scores["padded-fp32"], axis=0)
-    print(f"mean of {len(given.seeds)} seeds, fenlei over padded: {apart.mean():+.4f} {interval(apart)}, paired")
+            print(f"seed {seed}  {way:16} {speed:7.2f} texts/s  micro-F1 {f1:.4f} {interval(resampled)}", flush=True)
+    for way in given.against:
+        apart = np.mean(scores["fenlei"], axis=0) - np.mean(scores[way], axis=0)
+        print(f"mean of {len(given.seeds)} seeds, fenlei over {way}: {apart.mean():+.4f} {interval(apart)}, paired")
 
 
 def trained(way, given, seed, folder, names, table, truth):
@@ -57,7 +62,10 @@ def trained(way, given, seed, folder, names, table, truth):
     runtime = open_runtime(device="cpu", threads=given.threads, precision="float32" if way == "padded-fp32" else None)
     classifier, fresh = new_classifier(folder, names, "multilabel", seed=seed)
     if way == "padded-fp32":
-        make_stock(classifier)
+        make_padded(classifier)
+    if way != "fenlei":
+        make_stock_dropout(classifier)
+    packing.drawn_mask = drawn_one_by_one if way == "drawn-one-by-one" else drawn_mask
     torch.manual_seed(seed)
     optimizer = build_optimizer(classifier.train(), fresh, settings)
     gradients = Gradients(classifier, zlpr, "multilabel", csr_array(truth), settings, runtime)
@@ -75,10 +83,19 @@ def trained(way, given, seed, folder, names, table, truth):
     return classifier, runtime
 
 
-def make_stock(classifier):
-    """Run it padded, with transformers' own attention and PyTorch's own dropout."""
+def make_padded(classifier):
+    """Run it padded, with transformers' own attention."""
     classifier.padded_because = "the benchmark asks for it"
     classifier.network.set_attn_implementation("sdpa")
+
+
+def drawn_one_by_one(shape, dropped, device):
+    """As `drawn_mask`, which it stands in for in attention."""
+    return -(torch.rand(shape, device=device) >= dropped / 256).to(torch.int8)
+
+
+def make_stock_dropout(classifier):
+    """PyTorch's own dropout outside attention."""
     for parent in list(classifier.network.modules()):
         for name, child in parent.named_children():
             if type(child) is FastDropout:

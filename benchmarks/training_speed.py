@@ -216,6 +216,7 @@ def main():
     judging.add_argument("--judge", type=int, default=500, help="other rows to judge on")
     judging.add_argument("--epochs", type=int, default=3)
     judging.add_argument("--seeds", nargs="+", type=int, default=[1])
+    judging.add_argument("--against", nargs="+", choices=["drawn-one-by-one", "padded-fp32"], default=["padded-fp32"])
     judging.add_argument("--threads", type=int, default=1)
     judging.set_defaults(do=compare_accuracy)
     given = parser.parse_args()
