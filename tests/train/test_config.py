@@ -42,7 +42,7 @@ def test_all_conflicts_are_raised_together():
     ]
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(60, 10), (1_600, 9), (12_000, 6)])
+@pytest.mark.parametrize(("rows", "epochs"), [(60, 20), (1_600, 9), (12_000, 6)])
 def test_small_tables_are_passed_over_more_often(rows, epochs):
     assert TrainSettings().planned_epochs(rows) == epochs
     assert TrainSettings(epochs=3).planned_epochs(rows) == 3

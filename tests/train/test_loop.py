@@ -141,8 +141,15 @@ def test_of_equal_dev_scores_the_lower_loss_wins():
 
 def test_training_stops_when_dev_no_longer_improves_and_keeps_the_best():
     values = iter([0.5, 0.7, 0.6, 0.69, 0.6, 0.9])
-    _, fitted = run(epochs=6, patience=3, judge=lambda logits, truth: DevScore(next(values), "planned", False))
+    still = {"learning_rate": 1e-20, "head_learning_rate": 1e-20}  # the loss stays the same to the bit
+    _, fitted = run(epochs=6, patience=3, judge=lambda logits, truth: DevScore(next(values), "planned", False), **still)
     assert (fitted.best_epoch, len(fitted.history)) == (2, 5)
+
+
+def test_training_goes_on_while_the_dev_loss_falls():
+    values = iter([0.5, 0.7, 0.6, 0.69, 0.6, 0.9])
+    _, fitted = run(epochs=6, patience=1, judge=lambda logits, truth: DevScore(next(values), "planned", False))
+    assert (fitted.best_epoch, len(fitted.history)) == (6, 6)
 
 
 def test_a_classifier_that_predicts_nothing_is_warned_of(capsys):

@@ -13,7 +13,7 @@ from fenlei.text.windows import WindowJoin
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
-_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 10
+_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
 
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -56,7 +56,7 @@ class TrainSettings:
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
 
     epochs: int | None = None
-    """Passes over the training rows; by default about 900 updates, but 6 to 10 passes."""
+    """Passes over the training rows; by default about 900 updates, but 6 to 20 passes."""
 
     batch_size: int = 16
     """Texts of one update."""
@@ -92,7 +92,7 @@ class TrainSettings:
     """The gradient is scaled down to this norm when longer."""
 
     patience: int = 3
-    """Training stops after this many epochs without a better dev score."""
+    """Training stops after this many epochs without a better dev score or a lower dev loss."""
 
     fgm: float = 0.0
     """Adversarial training: each update also learns from word embeddings moved so far against it; 0: not."""

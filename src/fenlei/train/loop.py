@@ -146,7 +146,7 @@ def fit(
         losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
         return logits, float(torch.cat(losses).mean()), judge(logits, dev_truth)
 
-    while progress.epoch <= epochs and progress.epoch - _best_epoch(progress) <= settings.patience:
+    while progress.epoch <= epochs and progress.epoch - _last_gain(progress.history) <= settings.patience:
         classifier.train()
         started = time.monotonic()
         journal.begin(f"epoch {progress.epoch}/{epochs}", len(train.table))
@@ -189,7 +189,7 @@ def fit(
 
     ran, best = progress.epoch - 1, progress.best
     if ran < epochs:
-        journal.say(f"stopped    no better dev score for {settings.patience} epochs")
+        journal.say(f"stopped    no better dev score or loss for {settings.patience} epochs")
 
     def rank_of(weights: dict[str, torch.Tensor]) -> list[float]:
         _, dev_loss, score = judged(weights)
@@ -216,8 +216,17 @@ def fit(
     )
 
 
-def _best_epoch(progress: Progress) -> int:
-    return progress.best[0].epoch if progress.best else 0
+def _last_gain(history: list[dict[str, Any]]) -> int:
+    """The last epoch that had a higher dev score or a lower dev loss than all before it; 0: there was none.
+
+    The score of a small dev part stands still for epochs in which the loss shows that more is being learned.
+    """
+    last, score, loss = 0, -math.inf, math.inf
+    for shown in history:
+        if shown["dev_score"] > score or shown["dev_loss"] < loss:
+            last = shown["epoch"]
+        score, loss = max(score, shown["dev_score"]), min(loss, shown["dev_loss"])
+    return last
 
 
 def _tell(
