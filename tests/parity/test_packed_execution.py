@@ -6,6 +6,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from fenlei.encoders import packing
 from fenlei.encoders.packing import Packing, packed_attention
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.mean_pooled import MeanPooledNetwork
@@ -123,6 +124,27 @@ def test_an_encoder_that_attends_otherwise_runs_padded(model_type, more, reason)
         found = classifier(batch)
         classifier.network.set_attn_implementation("eager")
         torch.testing.assert_close(found, classifier._padded(batch), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("lengths", RAGGED, ids=str)
+def test_pytorch_s_own_kernel_answers_alike(lengths, monkeypatch):
+    """Where only answers are wanted; here in float32, whatever the machine."""
+    classifier, batch = tiny("bert"), batch_of(lengths)
+    called = []
+    flash = packing._flash
+    monkeypatch.setattr(packing, "_flash", lambda *given: (called.append(given), flash(*given))[1])
+    with torch.no_grad():
+        expected = classifier(batch)
+        assert not called
+        monkeypatch.setattr(packing, "_flash_is_quicker", lambda dtype, device_type: True)
+        torch.testing.assert_close(classifier(batch), expected, atol=1e-5, rtol=1e-5)
+        assert called
+    called.clear()
+    classifier(batch)
+    classifier.train()
+    with torch.no_grad():
+        classifier(batch)
+    assert not called  # with a gradient or dropout to come
 
 
 @pytest.mark.parametrize("model_type", PACKED)
