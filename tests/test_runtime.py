@@ -66,7 +66,7 @@ def test_glibc_keeps_freed_memory_where_it_takes_the_threshold(monkeypatch, libr
 
 
 def test_caches_of_compiled_products_are_small_unless_the_user_says_otherwise(monkeypatch):
-    """Each packed batch has a shape of its own: products kept for shapes that hardly come again would fill memory."""
+    """Packed batches come in a few hundred shapes; what is kept beyond those would fill memory."""
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     open_runtime(device="cpu", threads=1)

@@ -185,10 +185,11 @@ class _PackedAttention(torch.autograd.Function):
         """(N, 3, H, D) queries, keys and values -> (N, H, D)."""
         output, saved = states.new_empty(states[:, 0].shape), list[Tensor | None]()
         scale = 256 / (256 - dropped)
-        only_answers = not dropped and not any(ctx.needs_input_grad)
+        learns = any(ctx.needs_input_grad)
+        flash = not learns and not dropped and _flash_is_quicker(states.dtype, states.device.type)
         for run in packing.runs:
             block = _block(states, run)
-            if only_answers and _flash_is_quicker(states.dtype, states.device.type):
+            if flash:
                 _put(output[:, None], _flash(block, run, scaling)[None], run)
                 continue
             q, k, v = block
@@ -196,7 +197,7 @@ class _PackedAttention(torch.autograd.Function):
             mask = drawn_mask(weights.shape, dropped, weights.device) if dropped else None
             context = torch.bmm(weights if mask is None else masked(weights, mask), v)
             _put(output[:, None], (context.mul_(scale) if dropped else context)[None], run)
-            if any(ctx.needs_input_grad):
+            if learns:
                 saved += [block, weights, mask]
         output[len(output) - packing.spare :] = 0
         ctx.packing, ctx.scaling, ctx.scale = packing, scaling, scale

@@ -179,6 +179,8 @@ class EncoderClassifier(nn.Module):
     def _why_not_packed(self) -> str | None:
         """Run two texts packed and each alone; None if the logits agree, otherwise what is wrong.
 
+        Before they are run packed the network's projections are joined, since that is what will run.
+
         Some classes accept the boundaries and drop them, so that texts would silently attend to each other.
         """
         model_type = self.network.config.model_type

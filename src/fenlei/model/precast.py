@@ -30,7 +30,7 @@ def for_prediction(classifier: EncoderClassifier, runtime: Runtime) -> EncoderCl
     kind = _LaidOutLinear if _lays_out(runtime) else _CastLinear
     for name, parent in list(ready.network.base_model.named_modules()):
         if isinstance(getattr(parent, "query", None), PassingProjection):
-            parent.query = _LaidOutProjections(kind(*joined_weights(parent.query, parent.key, parent.value)))
+            parent.query = _ReadyProjections(kind(*joined_weights(parent.query, parent.key, parent.value)))
             parent.key = parent.value = nn.Identity()
         for child_name, child in list(parent.named_children()):
             # The pooler belongs to the head, which runs in float32.
@@ -72,7 +72,7 @@ class _LaidOutLinear(_CastLinear):
         return product
 
 
-class _LaidOutProjections(nn.Module):
+class _ReadyProjections(nn.Module):
     """`PassingProjection` with its product made ready."""
 
     def __init__(self, product: _CastLinear) -> None:
