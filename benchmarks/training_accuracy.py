@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from fenlei import open_runtime, read_examples
 from fenlei.encoders import packing
 from fenlei.encoders.catalog import open_encoder
-from fenlei.encoders.dropout import FastDropout, drawn_mask
+from fenlei.encoders.dropout import DropMask, FastDropout
 from fenlei.encoders.tokenizer import load_tokenizer
 from fenlei.judge.bootstrap import percentile_interval, resampled_counts
 from fenlei.judge.metrics import Counts
@@ -65,7 +65,7 @@ def trained(way, given, seed, folder, names, table, truth):
         make_padded(classifier)
     if way != "fenlei":
         make_stock_dropout(classifier)
-    packing.drawn_mask = drawn_one_by_one if way == "drawn-one-by-one" else drawn_mask
+    packing.DropMask = DrawnOneByOne if way == "drawn-one-by-one" else DropMask
     torch.manual_seed(seed)
     optimizer = build_optimizer(classifier.train(), fresh, settings)
     gradients = Gradients(classifier, zlpr, "multilabel", csr_array(truth), settings, runtime)
@@ -89,9 +89,18 @@ def make_padded(classifier):
     classifier.network.set_attn_implementation("sdpa")
 
 
-def drawn_one_by_one(shape, dropped, device):
-    """As `drawn_mask`, which it stands in for in attention."""
-    return -(torch.rand(shape, device=device) >= dropped / 256).to(torch.int8)
+class DrawnOneByOne:
+    """As `DropMask`, which it stands in for in attention."""
+
+    def __init__(self, kept):
+        self._kept = kept
+
+    @classmethod
+    def drawn(cls, elements, dropped, device):
+        return cls(torch.rand(elements, device=device) >= dropped / 65_536)
+
+    def over(self, states):
+        return states * self._kept.view(states.shape)
 
 
 def make_stock_dropout(classifier):

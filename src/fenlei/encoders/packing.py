@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AttentionInterface
 
-from fenlei.encoders.dropout import drawn_mask, dropped_of_256, masked
+from fenlei.encoders.dropout import DropMask, dropped_of_numbers, scale_of_kept
 from fenlei.encoders.projection import IMPLEMENTATION
 
 # What padding the shorter texts of a run to the longest may add to what padding each to its own length takes: one
@@ -168,7 +168,7 @@ def packed_attention(
         states = torch.stack([query, key, value], 1)
     # Inside, everything stays in the dtype of the projections: autocast would take the softmax to float32 and back.
     with torch.autocast(states.device.type, enabled=False):
-        return _PackedAttention.apply(states, packing, scaling, dropped_of_256(dropout)).unsqueeze(0), None  # type: ignore[no-untyped-call]
+        return _PackedAttention.apply(states, packing, scaling, dropped_of_numbers(dropout)).unsqueeze(0), None  # type: ignore[no-untyped-call]
 
 
 AttentionInterface.register(IMPLEMENTATION, packed_attention)
@@ -183,8 +183,8 @@ class _PackedAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, packing: Packing, scaling: float, dropped: int) -> Tensor:
         """(N, 3, H, D) queries, keys and values -> (N, H, D)."""
-        output, saved = states.new_empty(states[:, 0].shape), list[Tensor | None]()
-        scale = 256 / (256 - dropped)
+        output, saved, masks = states.new_empty(states[:, 0].shape), list[Tensor](), list[DropMask | None]()
+        scale = scale_of_kept(dropped)
         learns = any(ctx.needs_input_grad)
         flash = not learns and not dropped and _flash_is_quicker(states.dtype, states.device.type)
         for run in packing.runs:
@@ -194,13 +194,14 @@ class _PackedAttention(torch.autograd.Function):
                 continue
             q, k, v = block
             weights = _softmax_of_products(q.mul_(scaling), k, run)
-            mask = drawn_mask(weights.shape, dropped, weights.device) if dropped else None
-            context = torch.bmm(weights if mask is None else masked(weights, mask), v)
+            mask = DropMask.drawn(weights.numel(), dropped, weights.device) if dropped else None
+            context = torch.bmm(weights if mask is None else mask.over(weights), v)
             _put(output[:, None], (context.mul_(scale) if dropped else context)[None], run)
             if learns:
-                saved += [block, weights, mask]
+                saved += [block, weights]
+                masks.append(mask)
         output[len(output) - packing.spare :] = 0
-        ctx.packing, ctx.scaling, ctx.scale = packing, scaling, scale
+        ctx.packing, ctx.scaling, ctx.scale, ctx.masks = packing, scaling, scale, masks
         ctx.save_for_backward(*saved)
         return output
 
@@ -209,7 +210,7 @@ class _PackedAttention(torch.autograd.Function):
         given = gradients[0]
         found = given.new_empty(len(given), 3, *given.shape[1:])
         saved = iter(ctx.saved_tensors)
-        for run, block, weights, mask in zip(ctx.packing.runs, saved, saved, saved, strict=True):
+        for run, mask, block, weights in zip(ctx.packing.runs, ctx.masks, saved, saved, strict=True):
             q, k, v = block
             # Dropout's factor is taken once, on what it is cheapest on.
             [of_context] = _block(given[:, None], run).mul_(ctx.scale)
@@ -217,8 +218,8 @@ class _PackedAttention(torch.autograd.Function):
                 of_context.view(run.count, -1, *of_context.shape[1:]).mul_(run.real[:, None, :, None])
             of_weights = torch.bmm(of_context, v.transpose(1, 2))
             if mask is not None:
-                of_weights = masked(of_weights, mask)
-            kept = weights if mask is None else masked(weights, mask)
+                of_weights = mask.over(of_weights)
+            kept = weights if mask is None else mask.over(weights)
             of_products = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
             of_block = torch.empty_like(block)
             torch.bmm(of_products, k, out=of_block[0]).mul_(ctx.scaling)

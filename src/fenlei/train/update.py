@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from fenlei.encoders.dropout import renew_masks
 from fenlei.model.adversarial import moved_along_gradient, moved_by_share, weight_matrices, word_embeddings
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.losses import Loss, divergence
@@ -68,6 +69,7 @@ class Gradients:
     def _add(self, batches: Sequence[PackedBatch], *, divergent: float = 0.0) -> Tensor:
         texts, total = sum(len(batch) for batch in batches), torch.zeros(())
         for batch in batches:
+            renew_masks()
             truth = torch.from_numpy(self._targets[batch.rows].toarray()).to(self._runtime.device)
             logits = self._logits(batch)
             batch_loss = self._loss_of(logits, truth)
