@@ -18,7 +18,7 @@ FLOAT32 = Runtime(device="cpu", precision="float32", threads=1)
 LENGTHS = [3, 9, 10, 25]
 
 
-def tiny(model_type, pooling="first"):
+def tiny(model_type, pooling="first", **more):
     torch.manual_seed(0)
     config = CONFIG_MAPPING[model_type](
         vocab_size=60,
@@ -30,6 +30,7 @@ def tiny(model_type, pooling="first"):
         max_position_embeddings=40,
         num_labels=5,
         pad_token_id=0,
+        **({"hidden_act": "gelu"} | more),
     )
     network = AutoModelForSequenceClassification.from_config(config)
     return EncoderClassifier(MeanPooledNetwork(network.base_model, 5) if pooling == "mean" else network)
@@ -53,6 +54,27 @@ def test_logits_are_those_of_autocast_to_the_bit(model_type, pooling, lays_out, 
     assert len(list(ready.network.base_model.parameters())) < len(list(classifier.network.base_model.parameters()))
     expected = predict_logits(classifier, table(), BFLOAT16)
     np.testing.assert_array_equal(predict_logits(ready, table(), BFLOAT16), expected)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "albert", "electra"])
+def test_gelu_by_tanh_is_taken_within_the_product_and_errs_as_rounding_does(model_type, monkeypatch):
+    wide = {"initializer_range": 0.3}  # so that what GELU makes of it shows in the logits
+    classifier = tiny(model_type, hidden_act="gelu_new", **wide)
+    autocast = predict_logits(classifier, table(), BFLOAT16)
+    with monkeypatch.context() as without:
+        without.setattr(precast, "_lays_out", lambda runtime: False)
+        np.testing.assert_array_equal(predict_logits(for_prediction(classifier, BFLOAT16), table(), BFLOAT16), autocast)
+    if not precast._lays_out(BFLOAT16):
+        pytest.skip("this machine has no bfloat16 that oneDNN knows")
+    ready = for_prediction(classifier, BFLOAT16)
+    taken = [module for module in ready.modules() if getattr(module, "gelu_by_tanh", False)]
+    assert len(taken) == (1 if model_type == "albert" else 2)  # ALBERT's layers are one
+    exact = predict_logits(classifier, table(), FLOAT32)
+    found = predict_logits(ready, table(), BFLOAT16)
+    assert np.abs(found - exact).mean() < 2 * np.abs(autocast - exact).mean()
+    assert np.abs(found - exact).max() < 0.1
+    # What is left out, or taken twice, is seen.
+    assert np.abs(predict_logits(tiny(model_type, hidden_act="linear", **wide), table(), FLOAT32) - exact).max() > 1
 
 
 def test_only_matrices_of_the_encoder_are_made_anew_and_the_classifier_keeps_its_own():

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fenlei.encoders.activation import use_fast_gelu
 from fenlei.encoders.dropout import use_fast_dropout
 from fenlei.encoders.packing import Packing
 from fenlei.encoders.projection import IMPLEMENTATION, join_projections
@@ -77,6 +78,7 @@ class EncoderClassifier(nn.Module):
         self.padded_because = self._why_not_packed()
         network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
         use_fast_dropout(network)
+        use_fast_gelu(network)
 
     def recompute_layers(self) -> None:
         """From now on keep only the input of each layer for the backward pass and run the layer again there.
