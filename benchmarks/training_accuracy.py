@@ -15,7 +15,7 @@ import torch
 from scipy.sparse import csr_array
 
 from fenlei import open_runtime, read_examples
-from fenlei.encoders import packing
+from fenlei.encoders import attention
 from fenlei.encoders.catalog import open_encoder
 from fenlei.encoders.dropout import DropMask, FastDropout
 from fenlei.encoders.tokenizer import load_tokenizer
@@ -65,7 +65,7 @@ def trained(way, given, seed, folder, names, table, truth):
         make_padded(classifier)
     if way != "fenlei":
         make_stock_dropout(classifier)
-    packing.DropMask = DrawnOneByOne if way == "drawn-one-by-one" else DropMask
+    attention.DropMask = DrawnOneByOne if way == "drawn-one-by-one" else DropMask
     torch.manual_seed(seed)
     optimizer = build_optimizer(classifier.train(), fresh, settings)
     gradients = Gradients(classifier, zlpr, "multilabel", csr_array(truth), settings, runtime)
@@ -96,8 +96,8 @@ class DrawnOneByOne:
         self._kept = kept
 
     @classmethod
-    def drawn(cls, elements, dropped, device):
-        return cls(torch.rand(elements, device=device) >= dropped / 65_536)
+    def drawn(cls, elements, dropped):
+        return cls(torch.rand(elements) >= dropped / 65_536)
 
     def over(self, states):
         return states * self._kept.view(states.shape)

@@ -6,8 +6,9 @@ import torch
 from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from fenlei.encoders import packing
-from fenlei.encoders.packing import Packing, packed_attention
+from fenlei.encoders import attention
+from fenlei.encoders.attention import packed_attention
+from fenlei.encoders.packing import Packing
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.mean_pooled import MeanPooledNetwork
 from fenlei.runtime import Runtime
@@ -54,10 +55,22 @@ PACKED = ["bert", "albert", "electra", "ernie", "roberta", "xlm-roberta"]
 RAGGED = [[7, 7, 7], [1, 2, 9, 10, 10, 11, 30], [20, 21, 21, 22]]
 
 
+class AsOnAGpu:
+    """Stands in for the attention of the CPU."""
+
+    @staticmethod
+    def apply(states, packing, scaling, dropped):
+        return attention.jagged_attention(states, packing, scaling, dropped / 65_536)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("model_type", PACKED)
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 @pytest.mark.parametrize("lengths", RAGGED, ids=str)
-def test_packed_logits_and_gradients_equal_padded_ones(model_type, pooling, lengths):
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_packed_logits_and_gradients_equal_padded_ones(model_type, pooling, lengths, on_gpu, monkeypatch):
+    if on_gpu:
+        monkeypatch.setattr(attention, "_PackedAttention", AsOnAGpu)
     classifier = tiny(model_type, pooling)
     assert classifier.padded_because is None
     batch = batch_of(lengths)
@@ -131,12 +144,12 @@ def test_pytorch_s_own_kernel_answers_alike(lengths, monkeypatch):
     """Where only answers are wanted; here in float32, whatever the machine."""
     classifier, batch = tiny("bert"), batch_of(lengths)
     called = []
-    flash = packing._flash
-    monkeypatch.setattr(packing, "_flash", lambda *given: (called.append(given), flash(*given))[1])
+    flash = attention._flash
+    monkeypatch.setattr(attention, "_flash", lambda *given: (called.append(given), flash(*given))[1])
     with torch.no_grad():
         expected = classifier(batch)
         assert not called
-        monkeypatch.setattr(packing, "_flash_is_quicker", lambda dtype, device_type: True)
+        monkeypatch.setattr(attention, "_flash_is_quicker", lambda dtype, device_type: True)
         torch.testing.assert_close(classifier(batch), expected, atol=1e-5, rtol=1e-5)
         assert called
     called.clear()

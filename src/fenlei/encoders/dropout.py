@@ -47,28 +47,27 @@ class _Stretch:
 
 
 class _Stretches:
-    """The stretches that masks are cut from now: one for each device and number of dropped numbers."""
+    """The stretches that masks are cut from now: one for each number of dropped numbers."""
 
     def __init__(self) -> None:
-        self._seed, self._drawn = 0, dict[tuple[torch.device, int], _Stretch]()
+        self._seed, self._drawn = 0, dict[int, _Stretch]()
 
     def renew(self) -> None:
         """Draw other ones, each when the first mask is asked of it."""
         self._seed = int(torch.randint(2**62, ()))
         self._drawn.clear()
 
-    def of(self, dropped: int, device: torch.device) -> _Stretch:
+    def of(self, dropped: int) -> _Stretch:
         """The one for masks that drop so many of 65,536."""
-        key = (device, dropped)
-        if key not in self._drawn:
+        if dropped not in self._drawn:
             # By a generator of its own: a layer that is run again for the backward pass draws the same places, whether
             # it was the first to need a stretch or not.
-            generator = torch.Generator(device).manual_seed(self._seed)
-            words = torch.empty(_STRETCH // _WORD, dtype=torch.int64, device=device)
+            generator = torch.Generator().manual_seed(self._seed)
+            words = torch.empty(_STRETCH // _WORD, dtype=torch.int64)
             # With both bounds open the generator fills all 64 bits; a plain `random_()` would leave the sign bit 0.
             numbers = words.random_(-(2**63), None, generator=generator).view(torch.int16)
-            self._drawn[key] = _Stretch(numbers.ge_(dropped - _NUMBERS // 2).neg_())
-        return self._drawn[key]
+            self._drawn[dropped] = _Stretch(numbers.ge_(dropped - _NUMBERS // 2).neg_())
+        return self._drawn[dropped]
 
 
 _stretches = _Stretches()
@@ -91,10 +90,10 @@ class DropMask:
     _starts: list[int]
 
     @classmethod
-    def drawn(cls, elements: int, dropped: int, device: torch.device) -> "DropMask":
+    def drawn(cls, elements: int, dropped: int) -> "DropMask":
         """A mask for so many elements."""
         pieces = math.ceil(elements / _PIECE)
-        return cls(_stretches.of(dropped, device), torch.randint(_STRETCH - _PIECE + 1, (pieces,)).tolist())
+        return cls(_stretches.of(dropped), torch.randint(_STRETCH - _PIECE + 1, (pieces,)).tolist())
 
     def over(self, states: Tensor) -> Tensor:
         """`states`, contiguous, of any shape, with zeros where an element is dropped; not scaled."""
@@ -111,7 +110,7 @@ class DropMask:
 class _FastDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, dropped: int) -> Tensor:
-        ctx.mask, ctx.scale = DropMask.drawn(states.numel(), dropped, states.device), scale_of_kept(dropped)
+        ctx.mask, ctx.scale = DropMask.drawn(states.numel(), dropped), scale_of_kept(dropped)
         kept: Tensor = ctx.mask.over(states)
         return kept.mul_(ctx.scale)
 

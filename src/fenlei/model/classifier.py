@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fenlei.encoders.activation import use_fast_gelu
+from fenlei.encoders.attention import use_packed_attention
 from fenlei.encoders.dropout import use_fast_dropout
 from fenlei.encoders.packing import Packing
-from fenlei.encoders.projection import IMPLEMENTATION, join_projections
+from fenlei.encoders.projection import join_projections
 from fenlei.errors import SettingsError
 from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
 from fenlei.model.pooling import Pooling
@@ -76,7 +77,8 @@ class EncoderClassifier(nn.Module):
         self._first_position = self._pad_id + 1 if has_offset else 0
         self.padded_because: str | None = None
         self.padded_because = self._why_not_packed()
-        network.set_attn_implementation("sdpa" if self.padded_because else IMPLEMENTATION)
+        if self.padded_because:
+            network.set_attn_implementation("sdpa")
         use_fast_dropout(network)
         use_fast_gelu(network)
 
@@ -198,7 +200,7 @@ class EncoderClassifier(nn.Module):
             self.network.set_attn_implementation("sdpa")
             alone = torch.cat([self._padded(text) for text in texts])
             join_projections(self.network)
-            self.network.set_attn_implementation(IMPLEMENTATION)
+            use_packed_attention(self.network)
             together = self(PackedBatch(ids, lengths, np.arange(2)))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             return f"{type(self.network).__name__} does not run packed ({error})"

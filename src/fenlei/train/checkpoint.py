@@ -144,13 +144,17 @@ class Checkpoints:
             index, key = name.split(".")
             optimizer_state["state"].setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict(optimizer_state)
+        device = next(network.parameters()).device
         torch.set_rng_state(tensors["random_state"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random_state_of_gpu"], device)
         facts = json.loads(metadata["progress"])
         best = [
-            KeptEpoch(**kept, weights=_under(f"best.{place}.", tensors), logits=tensors[f"logits.{place}"])
+            KeptEpoch(**kept, weights=_under(f"best.{place}.", tensors, device), logits=tensors[f"logits.{place}"])
             for place, kept in enumerate(facts.pop("best"))
         ]
-        return Progress(loss_sum=tensors["loss_sum"], best=best, average=_under("average.", tensors), **facts)
+        average = _under("average.", tensors, device)
+        return Progress(loss_sum=tensors["loss_sum"], best=best, average=average, **facts)
 
     @property
     def exist(self) -> bool:
@@ -200,10 +204,16 @@ def _tensors(progress: Progress, network: torch.nn.Module, optimizer: torch.opti
         **{f"logits.{place}": kept.logits for place, kept in enumerate(progress.best)},
         **{f"average.{name}": weight for name, weight in progress.average.items()},
         **{f"optimizer.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()},
-        "random_state": torch.get_rng_state(),
+        **_random_states(next(network.parameters()).device),
         "loss_sum": progress.loss_sum,
     }
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _random_states(device: torch.device) -> dict[str, Tensor]:
+    states = {"random_state": torch.get_rng_state()}
+    return states | ({"random_state_of_gpu": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def _under(prefix: str, tensors: dict[str, Tensor], device: torch.device | None = None) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it; on `device`, or where they are."""
+    return {name.removeprefix(prefix): one.to(device) for name, one in tensors.items() if name.startswith(prefix)}
