@@ -78,19 +78,29 @@ def operations(config, lengths):
     return float(config.num_hidden_layers * (a_token * np.sum(lengths) + attention.sum()))
 
 
-def product_ceiling(*, rows=4096, width=1024, times=5, clock=time.perf_counter):
+def product_ceiling(*, device="cpu", times=5, clock=time.perf_counter):
     """Operations a second of one large bfloat16 matrix product, the median of a few: what no network can exceed."""
-    left, right = (torch.randn(shape).bfloat16() for shape in ((rows, width), (width, width)))
+    rows, width = (4096, 1024) if device == "cpu" else (16_384, 8192)
+    left, right = (torch.randn(shape, device=device).bfloat16() for shape in ((rows, width), (width, width)))
     seconds = []
     for _ in range(times + 1):
         began = clock()
         torch.mm(left, right)
+        wait_for(device)
         seconds.append(clock() - began)
     return 2 * rows * width * width / statistics.median(seconds[1:])
 
 
-def processor():
-    """The processor's name, family and model, and which native bfloat16 it has."""
+def wait_for(device):
+    """Return when what was given to the device is done; the CPU is never behind."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def processor(device="cpu"):
+    """The GPU's name, or the processor's name, family and model, and which native bfloat16 it has."""
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

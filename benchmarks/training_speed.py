@@ -1,6 +1,6 @@
 """Training speed and memory of fenlei against the ways most scripts train, side by side in one run.
 
-    python benchmarks/training_speed.py run DATA [--shape electra-small] [--ways ...] [--out FILE.json]
+    python benchmarks/training_speed.py run DATA [--shape electra-small] [--device cuda] [--ways ...] [--out FILE.json]
     python benchmarks/training_speed.py show FILE.json            the table in Markdown, and FILE.svg beside it
     python benchmarks/training_speed.py accuracy DATA [--seeds 1 2]
 
@@ -54,7 +54,11 @@ class Way:
         self.process = subprocess.Popen(
             [python, Path(__file__).with_name(script), name, given.data, "--scratch", folder]
             + [f"--rounds={rounds}"]
-            + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "updates")],
+            + [
+                f"--{key}={getattr(given, key)}"
+                for key in ("shape", "device", "threads", "updates")
+                if name not in PEERS or key != "device"
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(scratch / f"{name}.log").open("w"),
@@ -83,15 +87,17 @@ class Way:
 
 def run(given):
     torch.set_num_threads(given.threads)
-    counted, clock = ("cpu_seconds", time.process_time) if given.threads == 1 else ("seconds", time.perf_counter)
-    for name in [name for name in given.ways if name in PEERS and not os.environ.get(PEERS[name])]:
-        print(f"{name}: left out, {PEERS[name]} names no Python")
-        given.ways.remove(name)
+    one_core = given.device == "cpu" and given.threads == 1
+    counted, clock = ("cpu_seconds", time.process_time) if one_core else ("seconds", time.perf_counter)
+    for name in [name for name in given.ways if name in PEERS]:
+        if given.device != "cpu" or not os.environ.get(PEERS[name]):
+            print(f"{name}: left out, {PEERS[name]} names no Python, or it would run on the CPU")
+            given.ways.remove(name)
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as ending:
         ways = {name: Way(name, given, Path(scratch), ending) for name in given.ways}
         ceilings = []
         for number in range(1 - given.warm_up, given.rounds + 1):
-            ceilings.append(product_ceiling(clock=clock))
+            ceilings.append(product_ceiling(device=given.device, clock=clock))
             for way in ways.values():
                 way.round()
             print(f"round {number} of {given.rounds}{'' if number > 0 else ' (warm-up)'}", file=sys.stderr)
@@ -107,13 +113,13 @@ def run(given):
     result = {
         "command": f"training_speed.py run {short_name(given.data)} "
         + " ".join(
-            f"--{key} {getattr(given, key)}" for key in ("shape", "threads", "warm_up", "rounds", "updates")
+            f"--{key} {getattr(given, key)}" for key in ("shape", "device", "threads", "warm_up", "rounds", "updates")
         ).replace("_", "-")
         + f" --ways {' '.join(given.ways)}",
         "date": time.strftime("%Y-%m-%d"),
         "fenlei": fenlei.__version__,
         "versions": library_versions(),
-        "processor": processor(),
+        "processor": processor(given.device),
         "shape": given.shape,
         "data": given.data.parent.name,
         "tokens_a_text": round(statistics.mean(length for update in updates for length in update), 1),
@@ -136,7 +142,7 @@ def run(given):
 
 def what(result):
     """What a run measured: another of the same takes its place. Where memory is short, ways are split over runs."""
-    return result["shape"], result["data"], sorted(result["seconds"])
+    return result["processor"], result["shape"], result["data"], sorted(result["seconds"])
 
 
 def ratios(result, name):
@@ -200,6 +206,7 @@ def main():
     running.add_argument("data", type=Path)
     running.add_argument("--shape", choices=SHAPES, default="electra-small")
     running.add_argument("--ways", nargs="+", choices=[*WAYS, *PEERS], default=[*WAYS, *PEERS])
+    running.add_argument("--device", default="cpu", help="cpu or cuda; on a GPU the clock counts, and its memory")
     running.add_argument("--threads", type=int, default=1)
     running.add_argument("--rounds", type=int, default=3)
     running.add_argument("--warm-up", type=int, default=1, help="rounds before, not counted: shapes are compiled")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from shapes import SHAPES, network, shape
+from shapes import SHAPES, network, shape, wait_for
 
 from fenlei import open_runtime, read_examples
 from fenlei.encoders.starter import starter_directory
@@ -37,15 +37,18 @@ RATE = 1e-5
 class Turns:
     """The rounds: when one may begin, and what it took."""
 
-    def __init__(self):
+    def __init__(self, device):
+        self._device = device
         self._answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
         self._began = 0.0, 0.0
 
     def wait(self):
         sys.stdin.readline()
+        wait_for(self._device)
         self._began = time.perf_counter(), time.process_time()
 
     def done(self):
+        wait_for(self._device)
         wall, cpu = self._began
         self.answer(seconds=time.perf_counter() - wall, cpu_seconds=time.process_time() - cpu)
 
@@ -110,15 +113,17 @@ def export(work, name, folder):
 
 def plain_loop(turns, work, given, *, pad_to, bf16):
     """A loop as many write it, over transformers' own forward pass."""
-    model = new_network(given.shape)
+    device = torch.device(given.device)
+    model = new_network(given.shape).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     for number, update in enumerate(work.updates):
         if number % given.updates == 0:
             turns.wait()
         ids, mask = work.padded(update, pad_to)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            logits = model(input_ids=ids, attention_mask=mask).logits
-        zlpr(logits.float(), torch.from_numpy(work.targets[work.rows(update)])).mean().backward()
+        truth = torch.from_numpy(work.targets[work.rows(update)]).to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+        zlpr(logits.float(), truth).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -162,7 +167,7 @@ def trainer(turns, work, given, *, pad_to, bf16):
             num_train_epochs=1,
             learning_rate=RATE,
             bf16=bf16,
-            use_cpu=True,
+            use_cpu=given.device == "cpu",
             train_sampling_strategy="sequential",  # the others' updates
             report_to="none",
             save_strategy="no",
@@ -178,8 +183,8 @@ def trainer(turns, work, given, *, pad_to, bf16):
 def fenlei(turns, work, given, *, recompute=False):
     """Fenlei's own update, as its loop makes it."""
     settings = TrainSettings(batch_size=BATCH, learning_rate=RATE)
-    runtime = open_runtime(device="cpu", threads=given.threads)
-    classifier = EncoderClassifier(new_network(given.shape)).train()
+    runtime = open_runtime(device=given.device, threads=given.threads)
+    classifier = EncoderClassifier(new_network(given.shape)).to(runtime.device).train()
     if recompute:
         classifier.recompute_layers()
     optimizer = build_optimizer(classifier, FreshWeights(frozenset(), False), settings)
@@ -214,6 +219,7 @@ def main():
     parser.add_argument("way", choices=WAYS)
     parser.add_argument("data", type=Path)
     parser.add_argument("--shape", choices=SHAPES, required=True)
+    parser.add_argument("--device", required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--updates", type=int, required=True)
@@ -221,11 +227,13 @@ def main():
     given = parser.parse_args()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch.set_num_threads(given.threads)
-    turns = Turns()
+    turns = Turns(given.device)
     work = Work(given.data, given.updates * given.rounds)
     turns.answer(tokens=[[int(one) for batch in update for one in batch.lengths] for update in work.updates])
     WAYS[given.way](turns, work, given)
-    turns.answer(peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    on_cpu = given.device == "cpu"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if on_cpu else torch.cuda.max_memory_allocated()
+    turns.answer(peak_mib=peak >> 20)
 
 
 if __name__ == "__main__":

@@ -268,10 +268,10 @@ def test_nothing_to_resume(fenlei, tmp_path, tiny_encoder):
 def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
         "train": "average_best awp batch_size checkpoint_every clip_norm data dev device ema encoder encoding "
-        "epochs fgm fingerprints folds freeze_layers gradient_checkpointing group_column head_learning_rate "
-        "head_samples id_column label_column label_separator layer_decay leaks learning_rate loss max_tokens "
-        "max_windows normalize on_bad_row out overwrite pair patience pooling precision rdrop recipe resume schedule "
-        "seed seeds task test text_column threads tokens_per_batch truncation warmup weight_decay window_join "
+        "epochs fewest_epochs fgm fingerprints folds freeze_layers gradient_checkpointing group_column "
+        "head_learning_rate head_samples id_column label_column label_separator layer_decay leaks learning_rate loss "
+        "max_tokens max_windows normalize on_bad_row out overwrite pair patience pooling precision rdrop recipe resume "
+        "schedule seed seeds task test text_column threads tokens_per_batch truncation warmup weight_decay window_join "
         "window_overlap",
         "compare": "as_json data device encoding first group_column id_column label_column label_separator "
         "on_bad_row out pair precision second text_column threads",

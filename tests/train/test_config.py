@@ -8,6 +8,7 @@ def test_all_conflicts_are_raised_together():
     with pytest.raises(SettingsError) as caught:
         TrainSettings(
             epochs=0,
+            fewest_epochs=0,
             batch_size=0,
             learning_rate=-1.0,
             weight_decay=-0.1,
@@ -25,6 +26,7 @@ def test_all_conflicts_are_raised_together():
         )
     assert str(caught.value).splitlines() == [
         "--batch-size is 0; it must be 1 or more",
+        "--fewest-epochs is 0; it must be 1 or more",
         "--epochs is 0; it must be 1 or more",
         "--learning-rate is -1.0; it must be above 0",
         "--weight-decay is -0.1; it must be 0 or more",
@@ -46,6 +48,11 @@ def test_all_conflicts_are_raised_together():
 def test_small_tables_are_passed_over_more_often(rows, epochs):
     assert TrainSettings().planned_epochs(rows) == epochs
     assert TrainSettings(epochs=3).planned_epochs(rows) == 3
+
+
+@pytest.mark.parametrize(("rows", "fewest", "epochs"), [(60, 3, 20), (1_600, 3, 9), (12_000, 3, 3), (60, 25, 25)])
+def test_a_large_table_is_passed_over_as_often_as_is_asked_at_least(rows, fewest, epochs):
+    assert TrainSettings(fewest_epochs=fewest).planned_epochs(rows) == epochs
 
 
 def test_wider_encoders_learn_at_a_lower_rate():

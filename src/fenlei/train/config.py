@@ -13,7 +13,7 @@ from fenlei.text.windows import WindowJoin
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
-_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
+_MOST_EPOCHS = 20
 
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -56,7 +56,10 @@ class TrainSettings:
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
 
     epochs: int | None = None
-    """Passes over the training rows; by default about 900 updates, but 6 to 20 passes."""
+    """Passes over the training rows; by default about 900 updates, in --fewest-epochs to 20 passes."""
+
+    fewest_epochs: int = 6
+    """Without --epochs, at least so many passes over the training rows, however many there are."""
 
     batch_size: int = 16
     """Texts of one update."""
@@ -123,7 +126,8 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         wrong = []
-        for name in ("max_tokens", "batch_size", "tokens_per_batch", "patience", "head_samples", "average_best"):
+        counts = ("max_tokens", "batch_size", "tokens_per_batch", "patience", "head_samples", "average_best")
+        for name in (*counts, "fewest_epochs"):
             if getattr(self, name) < 1:
                 wrong.append(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 1 or more")
         if self.epochs is not None and self.epochs < 1:
@@ -175,7 +179,7 @@ class TrainSettings:
         if self.epochs is not None:
             return self.epochs
         wanted = math.ceil(_AIMED_UPDATES / self.updates_per_epoch(rows))
-        return min(max(wanted, _FEWEST_EPOCHS), _MOST_EPOCHS)
+        return max(min(wanted, _MOST_EPOCHS), self.fewest_epochs)
 
     def updates_per_epoch(self, rows: int) -> int:
         """Updates of one pass over `rows` training rows."""
