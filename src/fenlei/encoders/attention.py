@@ -18,6 +18,10 @@ from fenlei.encoders.dropout import DropMask, dropped_of_numbers, scale_of_kept
 from fenlei.encoders.packing import Packing, Run
 from fenlei.encoders.projection import IMPLEMENTATION
 
+# PyTorch's softmax takes this many numbers of a bfloat16 row at once and the rest one by one: in a short row that has a
+# rest, float32 and both conversions take less time; the bits are equal (LOG.md).
+_SOFTMAX_AT_ONCE, _SOFTMAX_LONG = 32, 112
+
 
 def use_packed_attention(network: Any) -> None:
     """Let a transformers network take packed rows: its calls then need the keyword `packing`."""
@@ -172,8 +176,10 @@ def _softmax_of_products(query: Tensor, key: Tensor, run: Run) -> Tensor:
         bias = query.new_zeros(run.real.shape).masked_fill_(~run.real, torch.finfo(query.dtype).min)
         bias = bias.repeat_interleave(len(query) // run.count, 0)[:, None]
         products = torch.baddbmm(bias, query, key.transpose(1, 2))
-    # On rows as short as texts, the softmax of bfloat16 takes twice as long as float32's and both conversions.
-    return torch.softmax(products.float() if products.dtype == torch.bfloat16 else products, dim=-1).to(query.dtype)
+    rest = run.padded % _SOFTMAX_AT_ONCE
+    if rest and run.padded < _SOFTMAX_LONG and products.dtype == torch.bfloat16:
+        return torch.softmax(products.float(), dim=-1).to(query.dtype)
+    return torch.softmax(products, dim=-1)
 
 
 def _block(states: Tensor, run: Run) -> Tensor:
