@@ -3,7 +3,7 @@
 All start from the starter with the same fresh head and the same order of rows, and all train with dropout. No epoch is
 chosen: the last weights are judged, by micro-F1 at the threshold that is best on the rows that judge. The ways:
 
-    fenlei              packed, bfloat16 where native, elements dropped by random bytes
+    fenlei              packed, bfloat16 where native, masks of dropout cut out of one stretch a batch
     drawn-one-by-one    the same, each element dropped by a uniform float of its own, as PyTorch's dropout does
     padded-fp32         padded, float32, transformers' attention, PyTorch's dropout
 """

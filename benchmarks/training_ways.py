@@ -232,7 +232,11 @@ def main():
     turns.answer(tokens=[[int(one) for batch in update for one in batch.lengths] for update in work.updates])
     WAYS[given.way](turns, work, given)
     on_cpu = given.device == "cpu"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if on_cpu else torch.cuda.max_memory_allocated()
+    peak = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if on_cpu
+        else torch.cuda.max_memory_allocated(given.device)
+    )
     turns.answer(peak_mib=peak >> 20)
 
 

@@ -6,7 +6,7 @@ from transformers.activations import ACT2FN
 from fenlei.encoders.activation import TanhGelu, use_fast_gelu
 
 
-@pytest.mark.parametrize("name", ["gelu_new", "gelu_fast"])
+@pytest.mark.parametrize("name", ["gelu_new", "gelu_fast", "gelu_pytorch_tanh"])
 def test_values_and_gradients_are_those_of_transformers(name):
     states = torch.cat([torch.linspace(-12, 12, 4801), torch.tensor([0.0, -0.0, 1e-20, -1e-20, 300.0, -300.0])])
     found, expected = states.clone().requires_grad_(), states.double().requires_grad_()

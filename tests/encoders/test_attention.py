@@ -9,10 +9,11 @@ from fenlei.encoders.packing import Packing
 
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("lengths", [[16], [3, 9, 20], [5, 40, 41, 42, 300]])
-def test_the_attention_of_a_gpu_is_that_of_the_cpu_and_so_are_its_gradients(lengths):
+@pytest.mark.parametrize("width", [8, 26])
+def test_the_attention_of_a_gpu_is_that_of_the_cpu_and_so_are_its_gradients(lengths, width):
     packing = Packing.of(np.array(lengths), torch.device("cpu"))
     torch.manual_seed(0)
-    states = torch.randn(packing.position_ids.shape[1], 3, 4, 8, requires_grad=True)
+    states = torch.randn(packing.position_ids.shape[1], 3, 4, width, requires_grad=True)
     found = []
     for attend in (
         lambda: _PackedAttention.apply(states, packing, 0.3, 0),

@@ -1,9 +1,9 @@
 """GELU by tanh in one kernel instead of eight: Google's original BERT and ALBERT have it in each layer."""
 
 from torch import nn
-from transformers.activations import FastGELUActivation, NewGELUActivation
+from transformers.activations import FastGELUActivation, GELUTanh, NewGELUActivation
 
-_BY_TANH = (NewGELUActivation, FastGELUActivation)
+_BY_TANH = (NewGELUActivation, FastGELUActivation, GELUTanh)
 
 
 class TanhGelu(nn.GELU):
@@ -14,7 +14,7 @@ class TanhGelu(nn.GELU):
 
 
 def use_fast_gelu(network: nn.Module) -> None:
-    """Replace transformers' modules for `gelu_new` and `gelu_fast`, one function in two ways, inside `network`."""
+    """Replace transformers' modules for `gelu_new`, `gelu_fast` and `gelu_pytorch_tanh`, all one, inside `network`."""
     for parent in network.modules():
         for name, child in parent.named_children():
             if type(child) in _BY_TANH:

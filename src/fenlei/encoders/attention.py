@@ -90,12 +90,15 @@ def jagged_attention(states: Tensor, packing: Packing, scaling: float, dropout: 
     Returns:
         (N, H, D)
     """
+    width = states.shape[-1]
+    # The kernels take widths that are multiples of 8; zeros change no product.
+    padded = torch.nn.functional.pad(states, (0, -width % 8))
     query, key, value = (
         torch.nested.nested_tensor_from_jagged(one.contiguous(), **packing.jagged).transpose(1, 2)
-        for one in states.unbind(1)
+        for one in padded.unbind(1)
     )
     context = torch.nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scaling)
-    return context.transpose(1, 2).values()
+    return context.transpose(1, 2).values()[..., :width]
 
 
 class _PackedAttention(torch.autograd.Function):

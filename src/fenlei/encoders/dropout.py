@@ -1,8 +1,8 @@
 """Dropout at several times the speed of PyTorch's on the CPU, which draws a float for each element.
 
 Masks are cut, at random places, out of one stretch that is drawn anew for each batch: `renew_masks`. A mask longer than
-a piece of it takes several places. So the elements of a mask are independent but where two of its pieces overlap, by
-a shift that is as random, and nothing of a mask is kept for the backward pass but where it stands.
+a piece of it takes several places. So the elements of a piece are independent, and where two pieces of a batch overlap
+one is the other, shifted at random. Nothing of a mask is kept for the backward pass but where it stands.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Elements. A stretch takes two bytes an element: it stays in a core's cache beside what it is laid over.
+# Elements, of two bytes in bfloat16: a stretch stays in a core's cache beside what it is laid over.
 _STRETCH, _PIECE = 1 << 19, 1 << 18
 
 # Of each 64-bit word of PyTorch's generator come four numbers.
@@ -50,11 +50,11 @@ class _Stretches:
     """The stretches that masks are cut from now: one for each number of dropped numbers."""
 
     def __init__(self) -> None:
-        self._seed, self._drawn = 0, dict[int, _Stretch]()
+        self._seed, self._drawn = 0, dict[int, _Stretch]()  # the same for all until `renew`
 
     def renew(self) -> None:
         """Draw other ones, each when the first mask is asked of it."""
-        self._seed = int(torch.randint(2**62, ()))
+        self._seed = int(torch.randint(2**32, ()))
         self._drawn.clear()
 
     def of(self, dropped: int) -> _Stretch:
@@ -92,8 +92,8 @@ class DropMask:
     @classmethod
     def drawn(cls, elements: int, dropped: int) -> "DropMask":
         """A mask for so many elements."""
-        pieces = math.ceil(elements / _PIECE)
-        return cls(_stretches.of(dropped), torch.randint(_STRETCH - _PIECE + 1, (pieces,)).tolist())
+        pieces, longest = math.ceil(elements / _PIECE), min(elements, _PIECE)
+        return cls(_stretches.of(dropped), torch.randint(_STRETCH - longest + 1, (pieces,)).tolist())
 
     def over(self, states: Tensor) -> Tensor:
         """`states`, contiguous, of any shape, with zeros where an element is dropped; not scaled."""

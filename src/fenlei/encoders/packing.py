@@ -1,4 +1,4 @@
-"""Packed execution: many texts laid end to end in one row, each attending to itself alone: where they lie in it.
+"""Packed execution, many texts laid end to end in one row, each attending to itself alone: where they lie in it.
 
 oneDNN compiles a kernel for each shape of a matrix product, which takes longer than the product itself, and keeps some
 hundreds. So the row ends in spare tokens and the texts of a run are padded, both up to a few lengths that come again.
@@ -46,7 +46,7 @@ class Run:
     real: Tensor | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Packing:
     """The boundaries of a packed row.
 

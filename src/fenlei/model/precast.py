@@ -15,12 +15,12 @@ _LINEAR_BEFORE = {"intermediate_act_fn": "dense", "activation": "ffn"}
 
 
 def for_prediction(classifier: EncoderClassifier, runtime: Runtime) -> EncoderClassifier:
-    """The classifier in evaluation mode, with the same logits and less to do.
+    """The classifier in evaluation mode, with less to do.
 
     Autocast casts every matrix anew in each call, and oneDNN lays it out anew for each product: a third of the time
     of a short text, a tenth of a full batch. Here both are done once. All other weights are those of `classifier`; a
-    later change of it does not reach these matrices. The logits are equal to the bit; where GELU by tanh follows a
-    linear layer, oneDNN takes it of the sums before they are rounded, which halves the time of both.
+    later change of it does not reach these matrices. The logits are equal to the bit, except where GELU by tanh
+    follows a linear layer: oneDNN takes it of the sums before they are rounded, which halves the time of both.
 
     Args:
         classifier: on the runtime's device; put into evaluation mode.

@@ -1,4 +1,4 @@
-"""Checkpoints from which an interrupted training run goes on to the same weights, to the bit.
+"""Checkpoints from which an interrupted training run goes on to the same weights, on a CPU to the bit.
 
 One safetensors file holds everything that the rest of the run depends on: weights, optimizer, random
 state, place in the data order, and the best epoch so far. Its metadata holds the circumstances; a run

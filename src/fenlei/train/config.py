@@ -56,10 +56,10 @@ class TrainSettings:
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
 
     epochs: int | None = None
-    """Passes over the training rows; by default about 900 updates, in --fewest-epochs to 20 passes."""
+    """Passes over the training rows; by default about 900 updates, at most 20 passes and at least --fewest-epochs."""
 
     fewest_epochs: int = 6
-    """Without --epochs, at least so many passes over the training rows, however many there are."""
+    """Without --epochs, the fewest passes over the training rows, however many rows there are."""
 
     batch_size: int = 16
     """Texts of one update."""
