@@ -1,7 +1,6 @@
 """What the benchmarks of speed share: random networks of known shapes, classifiers made of them, the machine."""
 
 import platform
-import statistics
 import time
 from pathlib import Path
 
@@ -78,8 +77,8 @@ def operations(config, lengths):
     return float(config.num_hidden_layers * (a_token * np.sum(lengths) + attention.sum()))
 
 
-def product_ceiling(*, device="cpu", times=5, clock=time.perf_counter):
-    """Operations a second of one large bfloat16 matrix product, the median of a few: what no network can exceed."""
+def product_ceiling(*, device="cpu", times=20, clock=time.perf_counter):
+    """Operations a second of a large bfloat16 matrix product, the quickest of some: what no network can exceed."""
     rows, width = (4096, 1024) if device == "cpu" else (16_384, 8192)
     left, right = (torch.randn(shape, device=device).bfloat16() for shape in ((rows, width), (width, width)))
     seconds = []
@@ -88,7 +87,7 @@ def product_ceiling(*, device="cpu", times=5, clock=time.perf_counter):
         torch.mm(left, right)
         wait_for(device)
         seconds.append(clock() - began)
-    return 2 * rows * width * width / statistics.median(seconds[1:])
+    return 2 * rows * width * width / min(seconds)
 
 
 def wait_for(device):

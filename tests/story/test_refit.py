@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,28 @@ def test_the_held_out_rows_in_the_bundle_fit_as_the_dev_part_did(trained, tmp_pa
     )
     held_out = loaded.fitted_decision.held_out
     np.testing.assert_allclose(held_out.logits, loaded.logits([row.text for row in rows(60, 2)]), atol=1e-4)
+
+
+def test_the_decision_is_fitted_on_what_the_bundle_will_answer(tiny_encoder, tmp_path):
+    """To the bit, also in bfloat16 with GELU by tanh, which prediction takes otherwise than training."""
+    encoder = shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    config = json.loads((encoder / "config.json").read_text("utf-8")) | {"hidden_act": "gelu_new"}
+    (encoder / "config.json").write_text(json.dumps(config), "utf-8")
+    bfloat16 = {"device": "cpu", "precision": "bfloat16", "threads": 1}
+    made = Classifier.train(
+        rows(120, 1),
+        dev=rows(60, 2),
+        runtime=open_runtime(**bfloat16),
+        encoder=str(encoder),
+        max_tokens=40,
+        epochs=1,
+        learning_rate=3e-3,
+    )
+    made.save(tmp_path / "b")
+    loaded = Classifier.load(tmp_path / "b", **bfloat16)
+    answers = loaded.logits([row.text for row in rows(60, 2)])
+    np.testing.assert_array_equal(answers, loaded.fitted_decision.held_out.logits)
+    assert np.abs(answers).max() > 0.01
 
 
 def test_only_the_decision_changes_on_disk(trained, tmp_path):

@@ -25,6 +25,7 @@ from fenlei.judge.scores import scores_from_logits
 from fenlei.judge.variants import Answers, VariantTable, compare_variants
 from fenlei.model.classifier import predict_logits
 from fenlei.model.losses import LOSS_NAMES
+from fenlei.model.precast import for_prediction
 from fenlei.predict.evaluate import groups_of
 from fenlei.runtime import Runtime
 from fenlei.study.protocol import StudyRows, can_go_on
@@ -220,7 +221,8 @@ def _run(
     )
     texts = [row.text for row in rows.judged]
     journal.begin("judged rows", len(texts))
-    logits = predict_logits(trained.classifier, trained.text_encoder.encode(texts), runtime, advance=journal.advance)
+    ready = for_prediction(trained.classifier, runtime)
+    logits = predict_logits(ready, trained.text_encoder.encode(texts), runtime, advance=journal.advance)
     journal.end()
     held_out = trained.decision.held_out
     arrays: dict[str, NDArray[Any]] = {

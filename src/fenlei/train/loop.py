@@ -18,6 +18,7 @@ from fenlei.judge.metrics import row_blocks
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import Loss
+from fenlei.model.precast import for_prediction
 from fenlei.runtime import Runtime
 from fenlei.text.batches import training_batches
 from fenlei.text.labels import Task
@@ -139,7 +140,8 @@ def fit(
         if weights is not None:
             classifier.load_state_dict(weights)
         journal.begin("dev", len(dev.table))
-        logits = predict_logits(classifier, dev.table, runtime, advance=journal.advance)
+        # As a saved classifier predicts, so that the decision is fitted on what it will judge.
+        logits = predict_logits(for_prediction(classifier, runtime), dev.table, runtime, advance=journal.advance)
         journal.end()
         # In blocks, since a loss makes several tables of the size of its logits.
         blocks = row_blocks(*logits.shape)

@@ -23,6 +23,7 @@ from fenlei.model.build import FreshWeights, new_classifier, set_output_bias
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.linear import LinearModel
 from fenlei.model.losses import LabelCounts, loss_named
+from fenlei.model.precast import for_prediction
 from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task
@@ -152,7 +153,8 @@ class Trainer:
 
     def logits(self, start: Start, rows: Sequence[Example]) -> NDArray[np.float32]:
         """(B, C) of the classifier."""
-        return predict_logits(start.classifier, self._part(rows).table, self.runtime)
+        ready = for_prediction(start.classifier, self.runtime)
+        return predict_logits(ready, self._part(rows).table, self.runtime)
 
     def fit_baseline(self, start: Start) -> LinearModel:
         """The linear model on the same rows; it reads whole texts, whatever the encoder's limit."""
