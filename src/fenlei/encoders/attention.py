@@ -113,7 +113,7 @@ class _PackedAttention(torch.autograd.Function):
         output, saved, masks = states.new_empty(states[:, 0].shape), list[Tensor](), list[DropMask | None]()
         scale = scale_of_kept(dropped)
         learns = any(ctx.needs_input_grad)
-        flash = not learns and not dropped and _flash_is_quicker(states.dtype, states.device.type)
+        flash = not learns and not dropped and _flash_is_quicker(states.dtype)
         for run in packing.runs:
             block = _block(states, run)
             if flash:
@@ -158,9 +158,9 @@ class _PackedAttention(torch.autograd.Function):
 
 
 @cache
-def _flash_is_quicker(dtype: torch.dtype, device_type: str) -> bool:
+def _flash_is_quicker(dtype: torch.dtype) -> bool:
     """Forward only, PyTorch's kernel takes half the time on long texts with AMX, longer than ours elsewhere (LOG)."""
-    return device_type == "cpu" and dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
+    return dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
 
 
 def _flash(block: Tensor, run: Run, scaling: float) -> Tensor:
