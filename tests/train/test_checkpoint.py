@@ -129,6 +129,14 @@ def test_every_regulariser_resumes_exactly(tmp_path, update):
     assert_resumes_exactly(tmp_path, update, epochs=3, **TOGETHER)
 
 
+def test_layers_that_are_run_again_drop_what_they_dropped_and_resume_exactly(tmp_path):
+    again = {"epochs": 2, "gradient_checkpointing": True, **TOGETHER}
+    assert_resumes_exactly(tmp_path, 13, **again)
+    (first, _), (second, _) = run(**again), run(**again | {"gradient_checkpointing": False})
+    for (name, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
 @pytest.mark.parametrize("settings", [*({name: TOGETHER[name]} for name in TOGETHER), *RECIPES.values()], ids=str)
 def test_each_alone_and_each_recipe_resumes_exactly(tmp_path, settings):
     assert_resumes_exactly(tmp_path, 17, **{"epochs": 3} | settings)

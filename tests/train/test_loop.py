@@ -80,6 +80,8 @@ def run(model=None, *, journal=None, judge=exact_match, checkpoints=None, resume
         **{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3} | settings
     )
     freeze_lowest(model, settings.freeze_layers)
+    if settings.gradient_checkpointing:
+        model.recompute_layers()
     fitted = fit(
         model,
         FreshWeights(frozenset(), False),
