@@ -54,11 +54,8 @@ class Way:
         self.process = subprocess.Popen(
             [python, Path(__file__).with_name(script), name, given.data, "--scratch", folder]
             + [f"--rounds={rounds}"]
-            + [
-                f"--{key}={getattr(given, key)}"
-                for key in ("shape", "device", "threads", "updates")
-                if name not in PEERS or key != "device"
-            ],
+            + [f"--{key}={getattr(given, key)}" for key in ("shape", "threads", "updates")]
+            + ([] if name in PEERS else [f"--device={given.device}"]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(scratch / f"{name}.log").open("w"),
@@ -91,7 +88,8 @@ def run(given):
     counted, clock = ("cpu_seconds", time.process_time) if one_core else ("seconds", time.perf_counter)
     for name in [name for name in given.ways if name in PEERS]:
         if given.device != "cpu" or not os.environ.get(PEERS[name]):
-            print(f"{name}: left out, {PEERS[name]} names no Python, or it would run on the CPU")
+            why = f"{PEERS[name]} names no Python" if given.device == "cpu" else "it is run on the CPU alone"
+            print(f"{name}: left out, {why}")
             given.ways.remove(name)
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as ending:
         ways = {name: Way(name, given, Path(scratch), ending) for name in given.ways}

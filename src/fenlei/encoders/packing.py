@@ -85,7 +85,7 @@ class Packing:
     @cached_property
     def jagged(self) -> dict[str, Any]:
         """Where the texts, and the spare tokens as one more, lie in the row, as jagged tensors take it."""
-        lengths = np.append(self.lengths, [self.spare] if self.spare else np.zeros(0, np.int64))
+        lengths = np.append(self.lengths, self.spare) if self.spare else self.lengths
         offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)])).to(self.position_ids.device)
         # Given, they need not be asked of the device in each layer.
         return {"offsets": offsets, "min_seqlen": int(lengths.min()), "max_seqlen": int(lengths.max())}

@@ -77,7 +77,7 @@ class EncoderClassifier(nn.Module):
         self._first_position = self._pad_id + 1 if has_offset else 0
         self.padded_because: str | None = None
         self.padded_because = self._why_not_packed()
-        if self.padded_because:
+        if self.padded_because:  # otherwise the proof has left it packed
             network.set_attn_implementation("sdpa")
         use_fast_dropout(network)
         use_fast_gelu(network)

@@ -126,8 +126,15 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         wrong = []
-        counts = ("max_tokens", "batch_size", "tokens_per_batch", "patience", "head_samples", "average_best")
-        for name in (*counts, "fewest_epochs"):
+        for name in (
+            "max_tokens",
+            "batch_size",
+            "tokens_per_batch",
+            "patience",
+            "head_samples",
+            "average_best",
+            "fewest_epochs",
+        ):
             if getattr(self, name) < 1:
                 wrong.append(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 1 or more")
         if self.epochs is not None and self.epochs < 1:
