@@ -87,7 +87,7 @@ def test_evaluate_finds_the_same_figures_as_train_and_python(fenlei, bundle):
     assert printed["details"]["label_groups"]["by"] == "training"
     origin = printed["origin"]
     assert origin["command"][:2] == ["fenlei", "evaluate"]
-    assert [one["epoch"] for one in origin["history"]] == list(range(1, len(origin["history"]) + 1))
+    assert [one["epoch"] for one in origin["history"]] == list(range(len(origin["history"])))
     [file] = origin["data"]
     assert (file["name"], file["sha256"]) == (str(test), hashlib.sha256(test.read_bytes()).hexdigest())
     assert origin["bundle"] == trained["origin"]["bundle"]
@@ -268,8 +268,9 @@ def test_nothing_to_resume(fenlei, tmp_path, tiny_encoder):
 def test_the_list_of_flags_changes_only_on_purpose():
     frozen = {
         "train": "average_best awp batch_size checkpoint_every clip_norm data dev device ema encoder encoding "
-        "epochs fewest_epochs fgm fingerprints folds freeze_layers gradient_checkpointing group_column "
-        "head_learning_rate head_samples id_column label_column label_separator layer_decay leaks learning_rate loss "
+        "epochs fgm fingerprints folds freeze_layers gradient_checkpointing group_column "
+        "head_learning_rate head_samples id_column label_column label_separator layer_decay leaks learning_rate "
+        "linear_probe loss "
         "max_tokens max_windows normalize on_bad_row out overwrite pair patience pooling precision rdrop recipe resume "
         "schedule seed seeds task test text_column threads tokens_per_batch truncation warmup weight_decay window_join "
         "window_overlap",

@@ -87,14 +87,14 @@ def test_mean_spread_and_choice():
     assert plain["spread"]["micro_f1"] == pytest.approx({"mean": 0.7, "deviation": 0.2})
 
 
-@pytest.mark.parametrize("texts", [100, 400])
+@pytest.mark.parametrize("texts", [220, 640])
 def test_a_killed_run_goes_on_and_ends_alike(trained, call, tmp_path, kill_after, texts):
     """Killed in the first seed and in the second."""
     journal, killed = kill_after
     with pytest.raises(killed):
         call(tmp_path, journal(texts), count=2, test_rows=())
     finished = {path: path.stat().st_mtime_ns for path in tmp_path.glob("seed-?/*.json")}
-    assert bool(finished) == (texts == 400)
+    assert bool(finished) == (texts == 640)
     assert list(tmp_path.rglob("checkpoint-*.safetensors"))
     runs, _ = call(tmp_path, resume=True, count=2, test_rows=())
     assert finished == {path: path.stat().st_mtime_ns for path in finished}

@@ -7,8 +7,7 @@ from fenlei.train.config import TrainSettings
 def test_all_conflicts_are_raised_together():
     with pytest.raises(SettingsError) as caught:
         TrainSettings(
-            epochs=0,
-            fewest_epochs=0,
+            epochs=-1,
             batch_size=0,
             learning_rate=-1.0,
             weight_decay=-0.1,
@@ -26,8 +25,7 @@ def test_all_conflicts_are_raised_together():
         )
     assert str(caught.value).splitlines() == [
         "--batch-size is 0; it must be 1 or more",
-        "--fewest-epochs is 0; it must be 1 or more",
-        "--epochs is 0; it must be 1 or more",
+        "--epochs is -1; it must be 0, the linear probe alone, or more",
         "--learning-rate is -1.0; it must be above 0",
         "--weight-decay is -0.1; it must be 0 or more",
         "--seed is -1; it must be 0 or more",
@@ -44,15 +42,16 @@ def test_all_conflicts_are_raised_together():
     ]
 
 
+def test_without_a_probe_there_is_something_to_train():
+    assert TrainSettings(epochs=0).planned_epochs(60) == 0
+    with pytest.raises(SettingsError, match="--epochs is 0; it must be 1 or more without a linear probe"):
+        TrainSettings(epochs=0, linear_probe=False)
+
+
 @pytest.mark.parametrize(("rows", "epochs"), [(60, 20), (1_600, 9), (12_000, 6)])
 def test_small_tables_are_passed_over_more_often(rows, epochs):
     assert TrainSettings().planned_epochs(rows) == epochs
     assert TrainSettings(epochs=3).planned_epochs(rows) == 3
-
-
-@pytest.mark.parametrize(("rows", "fewest", "epochs"), [(60, 3, 20), (1_600, 3, 9), (12_000, 3, 3), (60, 25, 25)])
-def test_a_large_table_is_passed_over_as_often_as_is_asked_at_least(rows, fewest, epochs):
-    assert TrainSettings(fewest_epochs=fewest).planned_epochs(rows) == epochs
 
 
 def test_wider_encoders_learn_at_a_lower_rate():

@@ -77,7 +77,8 @@ def run(model=None, *, journal=None, judge=exact_match, checkpoints=None, resume
     if cut:
         parts = [in_windows(one, cut) for one in parts]
     settings = TrainSettings(
-        **{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3} | settings
+        **{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3, "linear_probe": False}
+        | settings
     )
     freeze_lowest(model, settings.freeze_layers)
     if settings.gradient_checkpointing:

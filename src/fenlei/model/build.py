@@ -92,7 +92,7 @@ def new_classifier(
     if pooling == "mean" or (pooling is None and lacks_pooler):
         network, missing, misfits = MeanPooledNetwork(network.base_model, len(labels)), set(), []
         base = f"{network.base_model_prefix}."
-    output = _output_layer(network, len(labels))
+    output = output_layer(network, len(labels))
     fresh = missing | set(misfits) | {f"{output[0]}.weight", f"{output[0]}.bias"}
     with torch.no_grad():
         generator = torch.Generator().manual_seed(seed)
@@ -159,13 +159,17 @@ def encoder_folder(folder: Path, pooling: Pooling) -> Path:
 
 def set_output_bias(classifier: EncoderClassifier, log_odds: NDArray[np.float64]) -> None:
     """Start each label at its share in the training rows: `log_odds` (C,)."""
-    _, layer = _output_layer(classifier.network, classifier.num_labels)
+    _, layer = output_layer(classifier.network, classifier.num_labels)
     with torch.no_grad():
         layer.bias.copy_(torch.from_numpy(log_odds))
 
 
-def _output_layer(network: Any, num_labels: int) -> tuple[str, nn.Linear]:
-    """The last layer, whose outputs are the logits."""
+def output_layer(network: Any, num_labels: int) -> tuple[str, nn.Linear]:
+    """Name and module of the last layer, whose outputs are the logits.
+
+    Raises:
+        EncoderError: the network has none.
+    """
     base = f"{network.base_model_prefix}."
     layers = [
         (name, module)

@@ -131,7 +131,7 @@ def run_trials(
         SettingsError: a variant's settings contradict each other, or its loss does not fit the task.
     """
     epochs = settings.planned_epochs(len(rows.train))
-    settings = replace(settings, task=rows.task, epochs=epochs, patience=epochs)
+    settings = replace(settings, task=rows.task, epochs=epochs, patience=max(epochs, 1))
     plan = [
         (name, seed, replace(settings, **variants[name], seed=seed))
         for seed in dict.fromkeys(seeds)

@@ -90,12 +90,15 @@ def training_batches(
         yield [pack(table, part) for part in _within_budget(table.lengths, rows, max_tokens)]
 
 
-def scoring_batches(table: TokenTable, *, max_tokens: int) -> Iterator[PackedBatch]:
-    """Each row once, texts of similar length together, longest first.
+def scoring_batches(
+    table: TokenTable, *, max_tokens: int, rows: NDArray[np.int64] | None = None
+) -> Iterator[PackedBatch]:
+    """Each of `rows`, by default each row of `table`, once; texts of similar length together, longest first.
 
     Longest first shows at once whether the memory suffices, and makes the time left an overestimate.
     """
-    order = np.argsort(-table.lengths, kind="stable")
+    rows = np.arange(len(table)) if rows is None else rows
+    order = rows[np.argsort(-table.lengths[rows], kind="stable")]
     for part in _within_budget(table.lengths, order, max_tokens):
         yield pack(table, part)
 

@@ -13,7 +13,7 @@ from fenlei.text.windows import WindowJoin
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
-_MOST_EPOCHS = 20
+_FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
 
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -52,14 +52,15 @@ class TrainSettings:
     max_windows: int = 8
     """With windows: the most that a text may have; the rest of it is cut. An update costs up to so many times more."""
 
+    linear_probe: bool = True
+    """The head is first fitted alone, on the states of the encoder as it was pretrained, and judged on dev."""
+
     normalize: Normalization = "none"
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
 
     epochs: int | None = None
-    """Passes over the training rows; by default about 900 updates, at most 20 passes and at least --fewest-epochs."""
-
-    fewest_epochs: int = 6
-    """Without --epochs, the fewest passes over the training rows, however many rows there are."""
+    """Passes over the training rows; by default about 900 updates, at least 6 passes and at most 20. 0: the linear
+    probe alone, in the time of one reading."""
 
     batch_size: int = 16
     """Texts of one update."""
@@ -126,19 +127,13 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         wrong = []
-        for name in (
-            "max_tokens",
-            "batch_size",
-            "tokens_per_batch",
-            "patience",
-            "head_samples",
-            "average_best",
-            "fewest_epochs",
-        ):
+        for name in ("max_tokens", "batch_size", "tokens_per_batch", "patience", "head_samples", "average_best"):
             if getattr(self, name) < 1:
                 wrong.append(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be 1 or more")
-        if self.epochs is not None and self.epochs < 1:
-            wrong.append(f"--epochs is {self.epochs}; it must be 1 or more")
+        fewest = 0 if self.linear_probe else 1
+        if self.epochs is not None and self.epochs < fewest:
+            alone = "0, the linear probe alone, or more" if self.linear_probe else "1 or more without a linear probe"
+            wrong.append(f"--epochs is {self.epochs}; it must be {alone}")
         for name in ("learning_rate", "head_learning_rate", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
@@ -186,7 +181,7 @@ class TrainSettings:
         if self.epochs is not None:
             return self.epochs
         wanted = math.ceil(_AIMED_UPDATES / self.updates_per_epoch(rows))
-        return max(min(wanted, _MOST_EPOCHS), self.fewest_epochs)
+        return max(min(wanted, _MOST_EPOCHS), _FEWEST_EPOCHS)
 
     def updates_per_epoch(self, rows: int) -> int:
         """Updates of one pass over `rows` training rows."""

@@ -28,6 +28,7 @@ from fenlei.train.checkpoint import Checkpoints, KeptEpoch, Progress
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 from fenlei.train.optimizer import build_optimizer, set_rate
+from fenlei.train.probe import fit_head
 from fenlei.train.update import Gradients
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Fitted:
     """What a training run leaves besides the weights.
 
     Attributes:
-        best_epoch: counted from 1.
+        best_epoch: counted from 1; 0: the head fitted on the frozen encoder, before the first epoch.
         averaged: the epochs whose weights were averaged, the best first; it alone if none was.
         history: what each epoch showed, as JSON: `epoch`, `train_loss`, `dev_loss`, `dev_score`, `dev_score_name`.
         dev_logits: (B, C) of the dev part by the kept weights.
@@ -128,7 +129,19 @@ def fit(
     dev_truth = dev.truth.toarray()
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
-    progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
+    progress, started = checkpoints.restore(classifier, optimizer) if resume else Progress(), time.monotonic()
+    probe = None
+    if settings.linear_probe and not resume:
+        probe = fit_head(
+            classifier,
+            train.table,
+            train.truth,
+            loss=loss,
+            score=lambda logits, truth: judge(logits, truth).value,
+            seed=settings.seed,
+            runtime=runtime,
+            journal=journal,
+        )
     average = MovingAverage(classifier, settings.ema)
     if resume:
         journal.say(f"resumed    in epoch {progress.epoch} after {progress.updates_in_epoch} updates")
@@ -148,6 +161,19 @@ def fit(
         losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
         return logits, float(torch.cat(losses).mean()), judge(logits, dev_truth)
 
+    def end_epoch(number: int, train_loss: float, speed: float, started: float) -> None:
+        """Judge the weights on dev, keep them if they are among the best, and tell."""
+        with average.in_place():
+            logits, dev_loss, score = judged()
+            # A small dev part ties often; then the loss, which counts every row, decides.
+            weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
+        kept = KeptEpoch(number, [score.value, -dev_loss], weights, torch.from_numpy(logits))
+        progress.keep_best(kept, settings.average_best)
+        progress.seconds += time.monotonic() - started
+        _tell(journal, progress, number, epochs, train_loss, dev_loss, score, speed)
+
+    if probe:
+        end_epoch(0, probe.loss, probe.texts_per_second, started)
     while progress.epoch <= epochs and progress.epoch - _last_gain(progress.history) <= settings.patience:
         classifier.train()
         started = time.monotonic()
@@ -178,15 +204,7 @@ def fit(
                 f"the training loss became {train_loss} in epoch {progress.epoch}",
                 hint="lower --learning-rate, or use --precision float32",
             )
-        speed = journal.end()
-        with average.in_place():
-            logits, dev_loss, score = judged()
-            # A small dev part ties often; then the loss, which counts every row, decides.
-            weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
-        kept = KeptEpoch(progress.epoch, [score.value, -dev_loss], weights, torch.from_numpy(logits))
-        progress.keep_best(kept, settings.average_best)
-        progress.seconds += time.monotonic() - started
-        _tell(journal, progress, epochs, train_loss, dev_loss, score, speed)
+        end_epoch(progress.epoch, train_loss, journal.end(), started)
         progress.epoch, progress.updates_in_epoch, progress.loss_sum = progress.epoch + 1, 0, torch.zeros(())
 
     ran, best = progress.epoch - 1, progress.best
@@ -234,6 +252,7 @@ def _last_gain(history: list[dict[str, Any]]) -> int:
 def _tell(
     journal: Journal,
     progress: Progress,
+    epoch: int,
     epochs: int,
     train_loss: float,
     dev_loss: float,
@@ -241,7 +260,7 @@ def _tell(
     speed: float,
 ) -> None:
     shown = {
-        "epoch": progress.epoch,
+        "epoch": epoch,
         "train_loss": train_loss,
         "dev_loss": dev_loss,
         "dev_score": score.value,
@@ -251,8 +270,9 @@ def _tell(
     }
     progress.history.append(shown)
     journal.record("epoch", **shown)
+    what = f"epoch {epoch:2}/{epochs}  " if epoch else "probe      "
     journal.say(
-        f"epoch {progress.epoch:2}/{epochs}  loss {train_loss:.4f}  dev loss {dev_loss:.4f}  "
+        f"{what}loss {train_loss:.4f}  dev loss {dev_loss:.4f}  "
         f"dev {score.name} {score.value:.4f}  {speed:,.0f} texts/s"
     )
     if score.predicts_nothing:

@@ -6,7 +6,7 @@ from fenlei.errors import SettingsError
 from fenlei.train.config import TrainSettings
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "fast": {"fewest_epochs": 3, "max_tokens": 128},
+    "fast": {"epochs": 2, "max_tokens": 128},
     "balanced": {},
     "strong": {"fgm": 0.5, "average_best": 3, "patience": 5},
 }

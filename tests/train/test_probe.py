@@ -1,0 +1,251 @@
+"""The head fitted alone: what scikit-learn fits, on what the encoder gives, and a start that training keeps."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from sklearn.linear_model import LogisticRegression
+
+from fenlei.model.build import new_classifier, output_layer
+from fenlei.model.classifier import predict_logits
+from fenlei.model.losses import LOSS_NAMES, LabelCounts, loss_named
+from fenlei.runtime import Runtime
+from fenlei.text.batches import pack
+from fenlei.text.tokens import TokenTable
+from fenlei.text.windows import Windows
+from fenlei.train import probe as probe_module
+from fenlei.train.checkpoint import Checkpoints
+from fenlei.train.config import TrainSettings
+from fenlei.train.journal import Journal
+from fenlei.train.loop import DevScore, Part, fit
+from fenlei.train.probe import fit_head
+
+RUNTIME = Runtime(device="cpu", precision="float32", threads=1)
+LABELS = ("a", "b", "c")
+
+
+def drawn(task, rows=120, labels=3, seed=0):
+    """Texts of random words, and one word for each of their labels."""
+    random = np.random.default_rng(seed)
+    right = random.integers(0, labels, size=rows)
+    truth = np.eye(labels, dtype=np.uint8)[right]
+    if task == "multilabel":
+        truth |= random.random(truth.shape) < 0.3
+    texts = [
+        [2, *random.permutation([*random.integers(30, 60, size=6), *(10 + np.flatnonzero(row))]), 3] for row in truth
+    ]
+    lengths = np.array([len(text) for text in texts], np.int32)
+    return TokenTable(np.concatenate(texts).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]), lengths), truth
+
+
+def exact_match(logits, truth):
+    return float(((logits > 0) == truth).all(1).mean())
+
+
+def fitted(tiny_encoder, task, table, truth, *, loss=None, pooling=None, score=exact_match):
+    names = [f"label {number}" for number in range(truth.shape[1])]
+    classifier, _ = new_classifier(tiny_encoder, names, task, seed=1, pooling=pooling)
+    loss = loss_named(task, loss or LOSS_NAMES[task][0], LabelCounts.of(truth))
+    with Journal() as journal:
+        probe = fit_head(
+            classifier,
+            table,
+            csr_array(truth),
+            loss=loss,
+            score=score,
+            seed=0,
+            runtime=RUNTIME,
+            journal=journal,
+        )
+    return classifier, probe, loss
+
+
+def states_of(classifier, table):
+    """What the output layer reads of each text alone."""
+    _, layer = output_layer(classifier.network, classifier.num_labels)
+    seen = []
+    hook = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().flatten().numpy()))
+    with torch.no_grad():
+        for row in range(len(table)):
+            classifier.eval()(pack(table, np.array([row])))
+    hook.remove()
+    return np.array(seen)
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_the_head_is_the_logistic_regression_of_scikit_learn(tiny_encoder, pooling):
+    table, truth = drawn("multiclass")
+    classifier, probe, _ = fitted(tiny_encoder, "multiclass", table, truth, pooling=pooling)
+    states = states_of(classifier, table)
+    centred = states - states.mean(0)
+    scaled = centred / np.sqrt((centred**2).sum(1).mean())
+    # Penalised bias: a constant input, and no intercept.
+    inputs = np.hstack([scaled, np.ones((len(scaled), 1))])
+    peer = LogisticRegression(C=probe.strength, fit_intercept=False, tol=1e-8, max_iter=2000)
+    expected = inputs @ peer.fit(inputs, truth.argmax(1)).coef_.T
+    logits = predict_logits(classifier, table, RUNTIME)
+    # A softmax knows logits up to a constant a row.
+    np.testing.assert_allclose(
+        logits - logits.mean(1, keepdims=True), expected - expected.mean(1, keepdims=True), atol=0.05
+    )
+    right = torch.from_numpy(truth)
+    assert probe.loss == pytest.approx(
+        float(torch.nn.functional.cross_entropy(torch.from_numpy(logits), right.argmax(1))), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(("task", "loss"), [(task, loss) for task, names in LOSS_NAMES.items() for loss in names])
+def test_any_loss_is_lower_on_the_fitted_head_than_on_a_random_one(tiny_encoder, task, loss):
+    table, truth = drawn(task)
+    classifier, probe, measure = fitted(tiny_encoder, task, table, truth, loss=loss)
+    random, _ = new_classifier(tiny_encoder, LABELS, task, seed=1)
+    before, after = (
+        float(measure(torch.from_numpy(predict_logits(one, table, RUNTIME)), torch.from_numpy(truth)).mean())
+        for one in (random, classifier)
+    )
+    assert after < before
+    assert probe.loss == pytest.approx(after, abs=1e-4)
+    assert probe.rows == 120
+
+
+def test_only_the_output_layer_changes(tiny_encoder):
+    table, truth = drawn("multilabel")
+    fresh, _ = new_classifier(tiny_encoder, LABELS, "multilabel", seed=1)
+    classifier, _, _ = fitted(tiny_encoder, "multilabel", table, truth)
+    name, _ = output_layer(fresh.network, 3)
+    changed = {
+        key
+        for key, weight in classifier.network.state_dict().items()
+        if not weight.equal(fresh.network.state_dict()[key])
+    }
+    assert changed == {f"{name}.weight", f"{name}.bias"}
+
+
+def test_the_penalty_is_the_one_that_judges_best_on_rows_left_out(tiny_encoder):
+    table, truth = drawn("multiclass")
+    judged = []
+
+    def prepared(values):
+        values = iter(values)
+
+        def score(logits, truth):
+            judged.append(truth)
+            return next(values)
+
+        return score
+
+    for best, strength in enumerate(probe_module._STRENGTHS):
+        values = [float(place == best) for place in range(len(probe_module._STRENGTHS))]
+        _, probe, _ = fitted(tiny_encoder, "multiclass", table, truth, score=prepared(values))
+        assert probe.strength == strength
+    # Each row is judged once, by a head of the other folds, whose loss decides between equal scores.
+    assert {len(one) for one in judged} == {120}
+    shuffled = np.random.default_rng(5).permutation(truth)
+    _, probe, _ = fitted(tiny_encoder, "multiclass", table, shuffled, score=lambda logits, truth: 0.5)
+    assert probe.strength == min(probe_module._STRENGTHS)
+    # Too few rows to leave any out.
+    _, few, _ = fitted(tiny_encoder, "multiclass", *drawn("multiclass", rows=8), score=None)
+    assert few.strength == min(probe_module._STRENGTHS)
+
+
+def test_of_many_rows_no_more_are_judged_than_it_takes(tiny_encoder, monkeypatch):
+    monkeypatch.setattr(probe_module, "_ENOUGH_JUDGED", 40)
+    judged = set()
+    fitted(tiny_encoder, "multiclass", *drawn("multiclass"), score=lambda logits, truth: judged.add(len(truth)) or 0.0)
+    assert judged == {48}
+
+
+def test_a_label_without_rows_stays_finite_and_low(tiny_encoder):
+    table, truth = drawn("multilabel")
+    truth[:, 2] = 0
+    classifier, _, _ = fitted(tiny_encoder, "multilabel", table, truth)
+    logits = predict_logits(classifier, table, RUNTIME)
+    assert np.isfinite(logits).all()
+    assert logits[:, 2].max() < 0
+
+
+def test_of_very_many_rows_some_are_drawn(tiny_encoder, monkeypatch):
+    table, truth = drawn("multilabel")
+    monkeypatch.setattr(probe_module, "_MOST_ROWS", 50)
+    assert fitted(tiny_encoder, "multilabel", table, truth)[1].rows == 50
+    monkeypatch.setattr(probe_module, "_MOST_CELLS", 90)
+    assert fitted(tiny_encoder, "multilabel", table, truth)[1].rows == 30
+
+
+@pytest.mark.parametrize("join", ["max", "mean"])
+def test_windows_are_joined_as_in_training(tiny_encoder, join):
+    table, truth = drawn("multilabel")
+    offsets, firsts = [0], [0]
+    for length in table.lengths:
+        offsets += [offsets[-1] + 4, offsets[-1] + length]
+        firsts.append(len(offsets) - 1)
+    windows = Windows(np.array(offsets), np.array(firsts), np.zeros(len(table), int), join)
+    cut = TokenTable(table.ids, table.offsets, table.full_lengths, windows=windows)
+    classifier, probe, loss = fitted(tiny_encoder, "multilabel", cut, truth)
+    logits = torch.from_numpy(predict_logits(classifier, cut, RUNTIME))
+    assert probe.loss == pytest.approx(float(loss(logits, torch.from_numpy(truth)).mean()), abs=1e-4)
+
+
+class Killed(BaseException):
+    pass
+
+
+def trained(tiny_encoder, *, folder=None, resume=False, die_after=None, judge=None, **settings):
+    class Deadly(Journal):
+        def advance(self, texts, *, resumed=False):
+            super().advance(texts, resumed=resumed)
+            left[0] -= 0 if resumed else texts
+            if left[0] < 0:
+                raise Killed
+
+    left = [die_after or 10**9]
+    parts = [Part(table, csr_array(truth)) for table, truth in (drawn("multilabel"), drawn("multilabel", 40, seed=9))]
+    classifier, fresh = new_classifier(tiny_encoder, LABELS, "multilabel", seed=1)
+    truth = drawn("multilabel")[1]
+    found = fit(
+        classifier,
+        fresh,
+        *parts,
+        task="multilabel",
+        loss=loss_named("multilabel", "zlpr", LabelCounts.of(truth)),
+        judge=judge or (lambda logits, truth: DevScore(float(((logits > 0) == truth).mean()), "right", False)),
+        settings=TrainSettings(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-3} | settings),
+        runtime=RUNTIME,
+        journal=Deadly(),
+        checkpoints=Checkpoints(folder, {}, every=3),
+        resume=resume,
+    )
+    return classifier, found
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"average_best": 3}], ids=str)
+def test_a_killed_run_goes_on_from_its_probe(tiny_encoder, tmp_path, settings):
+    whole, found = trained(tiny_encoder, **settings)
+    assert [shown["epoch"] for shown in found.history] == [0, 1, 2]
+    with pytest.raises(Killed):
+        trained(tiny_encoder, folder=tmp_path, die_after=220, **settings)
+    gone_on, again = trained(tiny_encoder, folder=tmp_path, resume=True, **settings)
+    for a, b in zip(whole.state_dict().values(), gone_on.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    timeless = [
+        [{k: v for k, v in shown.items() if k[-6:] != "second" and k != "seconds"} for shown in run.history]
+        for run in (found, again)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_the_probe_is_kept_where_training_makes_it_no_better(tiny_encoder):
+    values = iter([0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.5, 0.4])
+    _, found = trained(tiny_encoder, judge=lambda logits, truth: DevScore(next(values), "right", False))
+    assert found.best_epoch == 0
+    assert found.dev_score == 0.8
+    assert [shown["dev_score"] for shown in found.history] == [0.8, 0.5, 0.4]
+
+
+def test_without_epochs_the_probe_is_all(tiny_encoder):
+    whole, found = trained(tiny_encoder, epochs=0)
+    fresh, _ = new_classifier(tiny_encoder, LABELS, "multilabel", seed=1)
+    base = fresh.network.base_model.state_dict()
+    assert all(weight.equal(base[name]) for name, weight in whole.network.base_model.state_dict().items())
+    assert found.best_epoch == 0
+    np.testing.assert_array_equal(predict_logits(whole, drawn("multilabel", 40, seed=9)[0], RUNTIME), found.dev_logits)
