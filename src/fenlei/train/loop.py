@@ -133,14 +133,7 @@ def fit(
     probe = None
     if settings.linear_probe and not resume:
         probe = fit_head(
-            classifier,
-            train.table,
-            train.truth,
-            loss=loss,
-            score=lambda logits, truth: judge(logits, truth).value,
-            seed=settings.seed,
-            runtime=runtime,
-            journal=journal,
+            classifier, train.table, train.truth, loss=loss, seed=settings.seed, runtime=runtime, journal=journal
         )
     average = MovingAverage(classifier, settings.ema)
     if resume:
