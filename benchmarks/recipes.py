@@ -34,6 +34,7 @@ PROTOCOLS = {
 
 SETTINGS = {
     "default": {},
+    "random head": {"linear_probe": False},
     "first token": {"pooling": "first"},
     "mean": {"pooling": "mean"},
     "fgm 0.5": {"fgm": 0.5},
