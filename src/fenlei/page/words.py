@@ -174,9 +174,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "no-errors": ("没有错例。", "There are no errors."),
     # Training
     "training-lead": (
-        "每一轮之后在开发集上量一次；这些数选出了保留哪一轮，所以不能当成成绩。",
+        "每一轮之后在开发集上量一次；这些数选出了保留哪一轮，所以不能当成成绩。第 0 轮是编码器不动、只拟合分类头。",
         "Measured on the dev part after each epoch; these numbers chose the epoch that was kept, so they are "
-        "no result.",
+        "no result. Epoch 0 is the head alone, fitted on the encoder as it was pretrained.",
     ),
     "loss-chart": ("损失", "Loss"),
     "dev-score-chart": ("开发集上的分数", "Score on dev"),
