@@ -1,5 +1,8 @@
 """The head fitted alone: what scikit-learn fits, on what the encoder gives, and a start that training keeps."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,13 +15,16 @@ from fenlei.model.losses import LOSS_NAMES, LabelCounts, loss_named
 from fenlei.runtime import Runtime
 from fenlei.text.batches import pack
 from fenlei.text.tokens import TokenTable
-from fenlei.text.windows import Windows
 from fenlei.train import probe as probe_module
-from fenlei.train.checkpoint import Checkpoints
-from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
-from fenlei.train.loop import DevScore, Part, fit
+from fenlei.train.loop import DevScore, Part
 from fenlei.train.probe import fit_head
+
+# Importlib mode has no package of tests: the loop's test module lends its tiny run.
+spec = importlib.util.spec_from_file_location("loop_tests", Path(__file__).with_name("test_loop.py"))
+loop_tests = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(loop_tests)
+run = loop_tests.run
 
 RUNTIME = Runtime(device="cpu", precision="float32", threads=1)
 LABELS = ("a", "b", "c")
@@ -38,21 +44,23 @@ def drawn(task, rows=120, labels=3, seed=0):
     return TokenTable(np.concatenate(texts).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]), lengths), truth
 
 
+class CountingJournal(Journal):
+    """Counts the texts that were read."""
+
+    texts = 0
+
+    def advance(self, texts, *, resumed=False):
+        super().advance(texts, resumed=resumed)
+        self.texts += texts
+
+
 def fitted(tiny_encoder, task, table, truth, *, loss=None, pooling=None):
     names = [f"label {number}" for number in range(truth.shape[1])]
     classifier, _ = new_classifier(tiny_encoder, names, task, seed=1, pooling=pooling)
     loss = loss_named(task, loss or LOSS_NAMES[task][0], LabelCounts.of(truth))
-    with Journal() as journal:
-        probe = fit_head(
-            classifier,
-            table,
-            csr_array(truth),
-            loss=loss,
-            seed=0,
-            runtime=RUNTIME,
-            journal=journal,
-        )
-    return classifier, probe, loss
+    journal = CountingJournal()
+    probe = fit_head(classifier, table, csr_array(truth), loss=loss, seed=0, runtime=RUNTIME, journal=journal)
+    return classifier, probe, loss, journal.texts
 
 
 def states_of(classifier, table):
@@ -70,7 +78,7 @@ def states_of(classifier, table):
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_the_head_is_the_logistic_regression_of_scikit_learn(tiny_encoder, pooling):
     table, truth = drawn("multiclass")
-    classifier, probe, _ = fitted(tiny_encoder, "multiclass", table, truth, pooling=pooling)
+    classifier, probe, _, _ = fitted(tiny_encoder, "multiclass", table, truth, pooling=pooling)
     states = states_of(classifier, table)
     centred = states - states.mean(0)
     scaled = centred / np.sqrt((centred**2).sum(1).mean())
@@ -92,7 +100,7 @@ def test_the_head_is_the_logistic_regression_of_scikit_learn(tiny_encoder, pooli
 @pytest.mark.parametrize(("task", "loss"), [(task, loss) for task, names in LOSS_NAMES.items() for loss in names])
 def test_any_loss_is_lower_on_the_fitted_head_than_on_a_random_one(tiny_encoder, task, loss):
     table, truth = drawn(task)
-    classifier, probe, measure = fitted(tiny_encoder, task, table, truth, loss=loss)
+    classifier, probe, measure, texts = fitted(tiny_encoder, task, table, truth, loss=loss)
     random, _ = new_classifier(tiny_encoder, LABELS, task, seed=1)
     before, after = (
         float(measure(torch.from_numpy(predict_logits(one, table, RUNTIME)), torch.from_numpy(truth)).mean())
@@ -100,13 +108,13 @@ def test_any_loss_is_lower_on_the_fitted_head_than_on_a_random_one(tiny_encoder,
     )
     assert after < before
     assert probe.loss == pytest.approx(after, abs=1e-4)
-    assert probe.rows == 120
+    assert texts == 120
 
 
 def test_only_the_output_layer_changes(tiny_encoder):
     table, truth = drawn("multilabel")
     fresh, _ = new_classifier(tiny_encoder, LABELS, "multilabel", seed=1)
-    classifier, _, _ = fitted(tiny_encoder, "multilabel", table, truth)
+    classifier, _, _, _ = fitted(tiny_encoder, "multilabel", table, truth)
     name, _ = output_layer(fresh.network, 3)
     changed = {
         key
@@ -119,7 +127,7 @@ def test_only_the_output_layer_changes(tiny_encoder):
 def test_a_label_without_rows_stays_finite_and_low(tiny_encoder):
     table, truth = drawn("multilabel")
     truth[:, 2] = 0
-    classifier, _, _ = fitted(tiny_encoder, "multilabel", table, truth)
+    classifier, _, _, _ = fitted(tiny_encoder, "multilabel", table, truth)
     logits = predict_logits(classifier, table, RUNTIME)
     assert np.isfinite(logits).all()
     assert logits[:, 2].max() < 0
@@ -128,85 +136,31 @@ def test_a_label_without_rows_stays_finite_and_low(tiny_encoder):
 def test_of_very_many_rows_some_are_drawn(tiny_encoder, monkeypatch):
     table, truth = drawn("multilabel")
     monkeypatch.setattr(probe_module, "_MOST_ROWS", 50)
-    assert fitted(tiny_encoder, "multilabel", table, truth)[1].rows == 50
+    assert fitted(tiny_encoder, "multilabel", table, truth)[3] == 50
     monkeypatch.setattr(probe_module, "_MOST_CELLS", 90)
-    assert fitted(tiny_encoder, "multilabel", table, truth)[1].rows == 30
+    assert fitted(tiny_encoder, "multilabel", table, truth)[3] == 30
 
 
 @pytest.mark.parametrize("join", ["max", "mean"])
 def test_windows_are_joined_as_in_training(tiny_encoder, join):
     table, truth = drawn("multilabel")
-    offsets, firsts = [0], [0]
-    for length in table.lengths:
-        offsets += [offsets[-1] + 4, offsets[-1] + length]
-        firsts.append(len(offsets) - 1)
-    windows = Windows(np.array(offsets), np.array(firsts), np.zeros(len(table), int), join)
-    cut = TokenTable(table.ids, table.offsets, table.full_lengths, windows=windows)
-    classifier, probe, loss = fitted(tiny_encoder, "multilabel", cut, truth)
+    cut = loop_tests.in_windows(Part(table, csr_array(truth)), join).table
+    classifier, probe, loss, _ = fitted(tiny_encoder, "multilabel", cut, truth)
     logits = torch.from_numpy(predict_logits(classifier, cut, RUNTIME))
     assert probe.loss == pytest.approx(float(loss(logits, torch.from_numpy(truth)).mean()), abs=1e-4)
 
 
-class Killed(BaseException):
-    pass
-
-
-def trained(tiny_encoder, *, folder=None, resume=False, die_after=None, judge=None, **settings):
-    class Deadly(Journal):
-        def advance(self, texts, *, resumed=False):
-            super().advance(texts, resumed=resumed)
-            left[0] -= 0 if resumed else texts
-            if left[0] < 0:
-                raise Killed
-
-    left = [die_after or 10**9]
-    parts = [Part(table, csr_array(truth)) for table, truth in (drawn("multilabel"), drawn("multilabel", 40, seed=9))]
-    classifier, fresh = new_classifier(tiny_encoder, LABELS, "multilabel", seed=1)
-    truth = drawn("multilabel")[1]
-    found = fit(
-        classifier,
-        fresh,
-        *parts,
-        task="multilabel",
-        loss=loss_named("multilabel", "zlpr", LabelCounts.of(truth)),
-        judge=judge or (lambda logits, truth: DevScore(float(((logits > 0) == truth).mean()), "right", False)),
-        settings=TrainSettings(**{"epochs": 2, "batch_size": 8, "learning_rate": 1e-3} | settings),
-        runtime=RUNTIME,
-        journal=Deadly(),
-        checkpoints=Checkpoints(folder, {}, every=3),
-        resume=resume,
-    )
-    return classifier, found
-
-
-@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}, {"average_best": 3}], ids=str)
-def test_a_killed_run_goes_on_from_its_probe(tiny_encoder, tmp_path, settings):
-    whole, found = trained(tiny_encoder, **settings)
-    assert [shown["epoch"] for shown in found.history] == [0, 1, 2]
-    with pytest.raises(Killed):
-        trained(tiny_encoder, folder=tmp_path, die_after=220, **settings)
-    gone_on, again = trained(tiny_encoder, folder=tmp_path, resume=True, **settings)
-    for a, b in zip(whole.state_dict().values(), gone_on.state_dict().values(), strict=True):
-        assert torch.equal(a, b)
-    timeless = [
-        [{k: v for k, v in shown.items() if k[-6:] != "second" and k != "seconds"} for shown in run.history]
-        for run in (found, again)
-    ]
-    assert timeless[0] == timeless[1]
-
-
-def test_the_probe_is_kept_where_training_makes_it_no_better(tiny_encoder):
+def test_the_probe_is_kept_where_training_makes_it_no_better():
     values = iter([0.8, 0.5, 0.4])
-    _, found = trained(tiny_encoder, judge=lambda logits, truth: DevScore(next(values), "right", False))
+    _, found = run(linear_probe=True, judge=lambda logits, truth: DevScore(next(values), "right", False))
     assert found.best_epoch == 0
     assert found.dev_score == 0.8
     assert [shown["dev_score"] for shown in found.history] == [0.8, 0.5, 0.4]
 
 
-def test_without_epochs_the_probe_is_all(tiny_encoder):
-    whole, found = trained(tiny_encoder, epochs=0)
-    fresh, _ = new_classifier(tiny_encoder, LABELS, "multilabel", seed=1)
-    base = fresh.network.base_model.state_dict()
+def test_without_epochs_the_probe_is_all():
+    whole, found = run(linear_probe=True, epochs=0)
+    base = loop_tests.classifier().network.base_model.state_dict()
     assert all(weight.equal(base[name]) for name, weight in whole.network.base_model.state_dict().items())
     assert found.best_epoch == 0
-    np.testing.assert_array_equal(predict_logits(whole, drawn("multilabel", 40, seed=9)[0], RUNTIME), found.dev_logits)
+    np.testing.assert_array_equal(predict_logits(whole, loop_tests.part(40, seed=2).table, RUNTIME), found.dev_logits)

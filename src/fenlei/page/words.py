@@ -174,7 +174,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "no-errors": ("没有错例。", "There are no errors."),
     # Training
     "training-lead": (
-        "每一轮之后在开发集上量一次；这些数选出了保留哪一轮，所以不能当成成绩。第 0 轮是编码器不动、只拟合分类头。",
+        "每一轮之后在开发集上量一次；这些数选出了保留哪一轮，所以不能当成成绩。第 0 轮指编码器不动、只拟合分类头。",
         "Measured on the dev part after each epoch; these numbers chose the epoch that was kept, so they are "
         "no result. Epoch 0 is the head alone, fitted on the encoder as it was pretrained.",
     ),

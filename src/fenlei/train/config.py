@@ -52,11 +52,11 @@ class TrainSettings:
     max_windows: int = 8
     """With windows: the most that a text may have; the rest of it is cut. An update costs up to so many times more."""
 
-    linear_probe: bool = True
-    """The head is first fitted alone, on the states of the encoder as it was pretrained, and judged on dev."""
-
     normalize: Normalization = "none"
     """The form that texts are brought into first: `none`, `clean` (no invisible characters) or `nfkc`."""
+
+    linear_probe: bool = True
+    """The head is first fitted alone, on the states of the encoder as it was pretrained, and judged on dev."""
 
     epochs: int | None = None
     """Passes over the training rows; by default about 900 updates, at least 6 passes and at most 20. 0: the linear

@@ -129,8 +129,8 @@ def fit(
     dev_truth = dev.truth.toarray()
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
-    progress, started = checkpoints.restore(classifier, optimizer) if resume else Progress(), time.monotonic()
-    probe = None
+    progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
+    probe, began = None, time.monotonic()
     if settings.linear_probe and not resume:
         probe = fit_head(
             classifier, train.table, train.truth, loss=loss, seed=settings.seed, runtime=runtime, journal=journal
@@ -166,7 +166,7 @@ def fit(
         _tell(journal, progress, number, epochs, train_loss, dev_loss, score, speed)
 
     if probe:
-        end_epoch(0, probe.loss, probe.texts_per_second, started)
+        end_epoch(0, probe.loss, probe.texts_per_second, began)
     while progress.epoch <= epochs and progress.epoch - _last_gain(progress.history) <= settings.patience:
         classifier.train()
         started = time.monotonic()

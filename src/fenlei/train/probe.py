@@ -39,15 +39,13 @@ _MOST_CELLS = 5_000_000
 
 @dataclass(frozen=True)
 class Probe:
-    """How a head was fitted.
+    """What the fit of a head shows.
 
     Attributes:
-        rows: texts that it was fitted on.
-        loss: the mean loss of those rows.
+        loss: the mean loss of the rows that it was fitted on.
         texts_per_second: of the encoder, reading them.
     """
 
-    rows: int
     loss: float
     texts_per_second: float
 
@@ -86,7 +84,7 @@ def fit_head(
     with torch.no_grad():
         layer.weight.copy_(weight / length)
         layer.bias.copy_(bias - (weight / length) @ centre)
-    return Probe(len(rows), mean_loss, speed)
+    return Probe(mean_loss, speed)
 
 
 @torch.no_grad()

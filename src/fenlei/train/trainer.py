@@ -105,7 +105,7 @@ class Trainer:
         if limit is not None and self.settings.max_tokens > limit:
             raise SettingsError(f"--max-tokens is {self.settings.max_tokens}; this encoder has {limit} positions")
         part = self._part(rows)
-        if self.loss == "bce":
+        if self.loss == "bce" and not self.settings.linear_probe:  # which fits it
             set_output_bias(classifier, _log_odds(part.truth))
         classifier.network.to(self.runtime.device)
         circumstances = {
