@@ -39,7 +39,7 @@ def compare_accuracy(given):
     examples = [examples[row] for row in drawn]
     labels = LabelSet.from_examples(examples)
     source = open_encoder("starter")
-    encoder = TextEncoder(load_tokenizer(source.folder).tokenizer, TrainSettings().text_settings())
+    encoder = TextEncoder(load_tokenizer(source.folder).tokenizer, TrainSettings().text_settings("multilabel"))
     tables = [encoder.encode([one.text for one in part]) for part in cut(examples, given.rows)]
     truths = cut(labels.encode(examples, "multilabel"), given.rows)
     scores = {way: [] for way in ["fenlei", *given.against]}

@@ -222,12 +222,12 @@ def test_one_class_by_the_mean_of_windows(tiny_encoder):
         encoder=str(tiny_encoder),
         max_tokens=26,
         truncation="windows",
-        window_join="mean",
         epochs=15,
         learning_rate=3e-3,
         head_learning_rate=3e-3,
     )
     assert classifier.task == "multiclass"
+    assert classifier._bundle.text.window_join == "mean"
     test = one_class(80)
     answers = classifier.predict([row.text for row in test])
     assert np.mean([answer.labels == row.labels for answer, row in zip(answers, test, strict=True)]) > 0.9

@@ -42,6 +42,12 @@ def test_all_conflicts_are_raised_together():
     ]
 
 
+def test_windows_are_joined_as_the_task_asks():
+    assert TrainSettings().text_settings("multilabel").window_join == "max"
+    assert TrainSettings().text_settings("multiclass").window_join == "mean"
+    assert TrainSettings(window_join="max").text_settings("multiclass").window_join == "max"
+
+
 def test_without_a_probe_there_is_something_to_train():
     assert TrainSettings(epochs=0).planned_epochs(60) == 0
     with pytest.raises(SettingsError, match="--epochs is 0; it must be 1 or more without a linear probe"):

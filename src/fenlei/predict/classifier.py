@@ -279,7 +279,7 @@ def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]] | None, data: d
         decision=trained.decision,
         classifier=trained.classifier,
         tokenizer=trained.tokenizer,
-        text=settings.text_settings(),
+        text=settings.text_settings(trained.task),
         baseline=trained.baseline,
         seen=seen,
         record={

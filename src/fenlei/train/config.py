@@ -46,8 +46,9 @@ class TrainSettings:
     window_overlap: float = 0.25
     """With windows: the share of a full window that the next one repeats."""
 
-    window_join: WindowJoin = "max"
-    """With windows: a text's logit is the `max` or the `mean` over its windows."""
+    window_join: WindowJoin | None = None
+    """With windows: a text's logit is the `max` or the `mean` over its windows; by default `max` in a multi-label task,
+    where one passage may decide, and `mean` in a multi-class one."""
 
     max_windows: int = 8
     """With windows: the most that a text may have; the rest of it is cut. An update costs up to so many times more."""
@@ -157,7 +158,7 @@ class TrainSettings:
             wrong.append(f"--warmup is {self.warmup}; it is a share of the updates, from 0 to below 1")
         if self.folds is not None and self.folds < 2:
             wrong.append(f"--folds is {self.folds}; it must be 2 or more")
-        for check in (lambda: known_task(self.task), self.text_settings):
+        for check in (lambda: known_task(self.task), lambda: self.text_settings("multilabel")):
             try:
                 check()
             except SettingsError as error:
@@ -165,14 +166,14 @@ class TrainSettings:
         if wrong:
             raise SettingsError("\n".join(wrong))
 
-    def text_settings(self) -> TextSettings:
-        """How texts become tokens."""
+    def text_settings(self, task: Task) -> TextSettings:
+        """How texts become tokens in this task."""
         return TextSettings(
             max_tokens=self.max_tokens,
             truncation=self.truncation,
             normalize=self.normalize,
             window_overlap=self.window_overlap,
-            window_join=self.window_join,
+            window_join=self.window_join or ("max" if task == "multilabel" else "mean"),
             max_windows=self.max_windows,
         )
 

@@ -101,7 +101,8 @@ def train(
     dev_truth = labels.encode(dev_rows, task)
     source = open_encoder(settings.encoder)
     tokenizer = load_tokenizer(source.folder)
-    text_encoder = TextEncoder(tokenizer.tokenizer, settings.text_settings())
+    text_settings = settings.text_settings(task)
+    text_encoder = TextEncoder(tokenizer.tokenizer, text_settings)
     trainer = Trainer(
         task=task,
         labels=labels,
@@ -132,6 +133,7 @@ def train(
         "threads": runtime.threads,
         "texts_cut": table.share_of_texts_cut(),
         "tokens_cut": table.share_of_tokens_cut(),
+        "window_join": text_settings.window_join,
         "windows": len(table) if table.windows is None else int(table.windows.counts.sum()),
     }
     journal.record("start", **facts, settings=settings.to_dict())
@@ -195,7 +197,7 @@ def _say_what_was_settled(
     if facts["windows"] > facts["train_rows"]:
         journal.say(
             f"windows    {facts['windows']:,} of {settings.max_tokens} tokens or less for {facts['train_rows']:,} "
-            f"training texts, at most {settings.max_windows} a text, joined by {settings.window_join}"
+            f"training texts, at most {settings.max_windows} a text, joined by {facts['window_join']}"
         )
     if facts["texts_cut"]:
         journal.say(
