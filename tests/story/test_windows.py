@@ -8,6 +8,7 @@ import fastexcel
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from fenlei import BundleError, Classifier, Example, ReadOptions, SettingsError, open_runtime
 from fenlei.bundle import Bundle
@@ -15,6 +16,7 @@ from fenlei.predict import files
 from fenlei.predict.files import predict_file, predict_to_stream
 from fenlei.text.example import pair_texts
 from fenlei.text.unlabelled import TextSource
+from fenlei.train.journal import Journal
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],
@@ -40,11 +42,12 @@ def rows(count, seed, shortest=0, longest=30):
     return made
 
 
-def trained(encoder, truncation):
+def trained(encoder, truncation, journal=None):
     return Classifier.train(
         rows(240, 1),
         dev=rows(60, 2),
         runtime=open_runtime(device="cpu", precision="float32", threads=1),
+        journal=journal,
         encoder=str(encoder),
         max_tokens=26,
         truncation=truncation,
@@ -79,7 +82,9 @@ def share_right(classifier):
 
 def test_evidence_at_the_end_is_found_by_windows_and_not_by_the_head(classifier, tiny_encoder):
     assert share_right(classifier) > 0.9
-    head = trained(tiny_encoder, "head")
+    told = io.StringIO()
+    head = trained(tiny_encoder, "head", Journal(console=Console(file=told, width=200)))
+    assert "of their tokens; --truncation windows or --max-tokens lets the encoder read more" in told.getvalue()
     assert share_right(head) < 0.3
     assert not any(answer.windows for answer in head.predict(TEXTS))
     # The linear model has no limit.

@@ -200,7 +200,8 @@ def _say_what_was_settled(
             f"training texts, at most {settings.max_windows} a text, joined by {facts['window_join']}"
         )
     if facts["texts_cut"]:
+        read_more = "--max-windows" if settings.truncation == "windows" else "--truncation windows or --max-tokens"
         journal.say(
             f"truncation cuts {facts['texts_cut']:.1%} of the training texts and {facts['tokens_cut']:.1%} "
-            f"of their tokens; {'--max-windows' if settings.truncation == 'windows' else '--max-tokens'} sets the limit"
+            f"of their tokens; {read_more} lets the encoder read more"
         )
