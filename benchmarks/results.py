@@ -29,6 +29,7 @@ PUBLISHED = {
 }
 
 WAYS = {
+    "probe": ["--epochs", "0", "--truncation", "windows"],
     "fast": ["--recipe", "fast"],
     "balanced": [],
     "strong": ["--recipe", "strong"],
