@@ -17,6 +17,7 @@ SOURCE = ROOT / "src" / "fenlei"
 STAGES = [
     "errors",
     "atomic",
+    "csv_text",
     "plain_table",
     "runtime",
     "text",

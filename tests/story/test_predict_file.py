@@ -54,7 +54,7 @@ class Stub(Classifier):
         return Decision.default("multilabel")
 
 
-ROWS = [(str(number), f"第{number}行，“{'字' * (number % 11)}”\n换行", number % 3) for number in range(57)]
+ROWS = [(str(number), f"第{number}行，“{'字' * (number % 11)}”\n换行\r回车", number % 3) for number in range(57)]
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,6 @@
 Shapes: B rows, C labels, R resamples.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.csv_text import csv_text
 from fenlei.errors import DataError
 from fenlei.judge.bootstrap import percentile_interval, resampled_counts
 from fenlei.judge.evaluation import counted_figures
@@ -182,11 +181,9 @@ def changed_csv(
         tables: truth, first, second, (B, C) each.
         labels: the C names.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["id", "text", "labels", "first", "second", "right"])
+    rows = [["id", "text", "labels", "first", "second", "right"]]
     for row in comparison.changed:
         true, first, second = ("|".join(labels[i] for i in np.flatnonzero(table[row]).tolist()) for table in tables)
         right = "first" if first == true else "second" if second == true else ""
-        writer.writerow([ids[row], texts[row], true, first, second, right])
-    return out.getvalue()
+        rows.append([ids[row], texts[row], true, first, second, right])
+    return csv_text(rows)

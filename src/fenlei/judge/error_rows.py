@@ -3,8 +3,6 @@
 Shapes: B rows, C labels.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.csv_text import csv_text
 from fenlei.judge.decision import Decision
 from fenlei.judge.metrics import Floats
 
@@ -78,11 +77,9 @@ def error_rows(
 
 def errors_csv(errors: Iterable[ErrorRow]) -> str:
     """One line a row; written as UTF-8 with a BOM, Excel reads it right."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["id", "text", "labels", "predicted", "missed", "wrong", "confidence"])
+    rows = [["id", "text", "labels", "predicted", "missed", "wrong", "confidence"]]
     for row in errors:
-        writer.writerow(
+        rows.append(
             [
                 row.id,
                 row.text,
@@ -93,7 +90,7 @@ def errors_csv(errors: Iterable[ErrorRow]) -> str:
                 f"{row.confidence:.4f}",
             ]
         )
-    return out.getvalue()
+    return csv_text(rows)
 
 
 def _names(chosen: NDArray[np.bool_], labels: Sequence[str]) -> tuple[str, ...]:

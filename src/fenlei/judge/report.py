@@ -1,10 +1,9 @@
 """What one evaluation found, and how it reads as text, as a spreadsheet and as JSON."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from fenlei.csv_text import csv_text
 from fenlei.judge.blend import Blend
 from fenlei.judge.bootstrap import Interval
 from fenlei.judge.notes import notes_of
@@ -191,43 +190,28 @@ class Report:
 
     def to_csv(self) -> str:
         """The same tables for a spreadsheet; written as UTF-8 with a BOM, Excel reads it right."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(
-            [
-                "label",
-                "precision",
-                "recall",
-                "f1-score",
-                "support",
-                "predicted",
-                "average precision",
-                "threshold",
-                "f1 low",
-                "f1 high",
-                "training rows",
-            ]
-        )
+        rates = ["precision", "recall", "f1-score", "support", "predicted"]
+        rest = ["average precision", "threshold", "f1 low", "f1 high", "training rows"]
+        rows: list[list[Any]] = [["label", *rates, *rest]]
         for line in self.labels:
-            rates = (line.precision, line.recall, line.f1)
-            rest = (line.support, line.predicted, line.average_precision, line.threshold)
+            counted = (line.precision, line.recall, line.f1, line.support, line.predicted)
             interval = (line.f1_interval.low, line.f1_interval.high)
-            writer.writerow([line.label, *rates, *rest, *interval, line.training_rows])
+            rows.append([line.label, *counted, line.average_precision, line.threshold, *interval, line.training_rows])
         for average in self.averages:
-            writer.writerow([*asdict(average).values(), *[""] * 6])
-        writer.writerow([])
+            rows.append([*asdict(average).values(), *[""] * 6])
+        rows.append([])
         columns = ["", " low", " high"]
         header = ["figure", *(f"classifier{column}" for column in columns)]
         if self.comparison:
             header += [f"{name}{column}" for name in (self.comparison.name, "difference") for column in columns]
-        writer.writerow(header)
+        rows.append(header)
         for name, figure in self.figures.items():
             shown = [figure]
             if self.comparison:
                 shown += [self.comparison.figures[name], self.comparison.differences[name]]
             numbers = [x for one in shown for x in (one.value, one.interval.low, one.interval.high)]
-            writer.writerow([FIGURE_NAMES[name], *numbers])
-        return out.getvalue()
+            rows.append([FIGURE_NAMES[name], *numbers])
+        return csv_text(rows)
 
 
 def _rates(line: LabelLine | AverageLine) -> list[str]:

@@ -5,11 +5,11 @@ at the end by `finish`.
 """
 
 import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
 
+from fenlei.csv_text import csv_text
 from fenlei.errors import DataError, SettingsError
 from fenlei.predict.prediction import Prediction
 
@@ -78,7 +78,7 @@ class RowFormat:
 
     def header(self) -> str:
         """What stands before the first row."""
-        return "" if self._format in ("jsonl", "lines") else _csv_line([*self._columns, *self._added])
+        return "" if self._format in ("jsonl", "lines") else csv_text([[*self._columns, *self._added]])
 
     def row(self, cells: dict[str, Any], text: str, prediction: Prediction) -> str:
         """One row: its cells, or for plain lines its text, and the prediction.
@@ -112,7 +112,7 @@ class RowFormat:
                 f"a cell has {longest:,} characters and xlsx holds at most {_XLSX_CELL:,}: {text[:40]!r}…",
                 hint="write .csv or .parquet instead",
             )
-        return _csv_line([*kept, *answers])
+        return csv_text([[*kept, *answers]])
 
 
 def check_rows(result_format: str, rows: int) -> None:
@@ -153,9 +153,3 @@ def _text(cell: Any) -> str:
     if isinstance(cell, list | dict):
         return json.dumps(cell, ensure_ascii=False, default=str)
     return "" if cell is None else str(cell)
-
-
-def _csv_line(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()

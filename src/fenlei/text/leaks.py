@@ -1,13 +1,12 @@
 """Rows whose text stands, exactly or nearly, in another part too: what makes a test score one of memory."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.csv_text import csv_text
 from fenlei.text.duplicates import SEARCHED, find_duplicates, similarity
 from fenlei.text.example import Example
 
@@ -56,11 +55,8 @@ def find_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool | None = No
 
 def leaks_csv(leaks: Sequence[Leak]) -> str:
     """A line a leak, for a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["part", "row", "stands also in", "as row", "similarity"])
-    writer.writerows((*astuple(leak)[:4], f"{leak.similarity:.3f}") for leak in leaks)
-    return out.getvalue()
+    header = ("part", "row", "stands also in", "as row", "similarity")
+    return csv_text([header, *((*astuple(leak)[:4], f"{leak.similarity:.3f}") for leak in leaks)])
 
 
 def _clusters(numbers: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -1,11 +1,10 @@
 """Examples -> the same without what a program can mend, with a log of every change."""
 
-import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
+from fenlei.csv_text import csv_text
 from fenlei.text.example import Example, canonical_text
 from fenlei.text.normalize import normalize
 from fenlei.text.read import Table
@@ -56,11 +55,7 @@ def repair(table: Table) -> tuple[tuple[Example, ...], tuple[Change, ...]]:
 
 def changes_csv(changes: Sequence[Change]) -> str:
     """A line a change, for a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["row", "change", "before", "after"])
-    writer.writerows(astuple(change) for change in changes)
-    return out.getvalue()
+    return csv_text([("row", "change", "before", "after"), *map(astuple, changes)])
 
 
 def _mended(example: Example, spelling: dict[str, str], changes: list[Change]) -> Example:

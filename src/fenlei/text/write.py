@@ -1,12 +1,11 @@
 """Examples -> a CSV file that `read_examples` gives back exactly and Excel opens."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from fenlei.atomic import write_text
+from fenlei.csv_text import csv_text
 from fenlei.text.example import Example
 
 
@@ -16,10 +15,8 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     Labels are a JSON list, which no character in a name can break.
     """
     grouped = any(example.group is not None for example in examples)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["id", "text", "labels", *(["group"] if grouped else [])])
+    rows = [["id", "text", "labels", *(["group"] if grouped else [])]]
     for example in examples:
         labels = json.dumps(example.labels or [], ensure_ascii=False)
-        writer.writerow([example.id, example.text, labels, *([example.group or ""] if grouped else [])])
-    write_text(path, out.getvalue(), encoding="utf-8-sig")
+        rows.append([example.id, example.text, labels, *([example.group or ""] if grouped else [])])
+    write_text(path, csv_text(rows), encoding="utf-8-sig")
