@@ -82,6 +82,13 @@ def test_many_labels_are_cut_short(fenlei, tmp_path):
     assert "and 30 rarer labels" in fenlei("split", path, "--out", tmp_path / "parts").out
 
 
+def test_a_small_part_is_read_like_the_large_one(fenlei, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n文一,体育\n文二,健康\n文三,体育|健康\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("text,label\n文四,体育|健康\n", encoding="utf-8")
+    done = fenlei("check", tmp_path / "a.csv", tmp_path / "b.csv", "--encoder", "none", "--json")
+    assert list(json.loads(done.out)["labels"]) == ["体育", "健康"]
+
+
 def test_an_unknown_task_is_refused(fenlei, files):
     refused = fenlei("check", files[0], "--task", "binary", expect=1)
     assert "--task is 'binary'; accepted are multilabel, multiclass" in refused.err

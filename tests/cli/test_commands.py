@@ -102,6 +102,14 @@ def test_evaluate_finds_the_same_figures_as_train_and_python(fenlei, bundle):
     assert evaluation.report.figures["micro_f1"].value == printed["figures"]["micro_f1"]["value"]
 
 
+def test_the_labels_of_the_bundle_tell_what_separates_those_of_a_few_rows(fenlei, bundle, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n银行的球队今天夺冠,财经|体育\n", encoding="utf-8")
+    done = fenlei("evaluate", bundle, tmp_path / "a.csv", "--out", tmp_path / "r", *QUICK)
+    assert "labels split on '|'" in done.err
+    done = fenlei("evaluate", bundle, tmp_path / "a.csv", "--label-separator", "none", *QUICK, expect=1)
+    assert "the label '财经|体育' is not among the 3 labels" in done.err
+
+
 def test_a_report_on_training_rows_says_so(fenlei, bundle, tmp_path):
     rows = bundle.with_name(f"{bundle.name}.run") / "split" / "train.csv"
     done = fenlei("evaluate", bundle, rows, "--out", tmp_path / "r", *QUICK)

@@ -8,7 +8,7 @@ import xlsxwriter
 
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
-from fenlei.text.read import ReadOptions, read_examples
+from fenlei.text.read import ReadOptions, read_examples, read_parts
 
 ROWS = [
     ("财经|科技", "芯片公司上市，首日涨两成"),
@@ -247,3 +247,39 @@ def test_a_missing_file_and_a_wrong_encoding(tmp_path):
 def test_an_unknown_way_with_bad_rows_is_refused():
     with pytest.raises(SettingsError, match="--on-bad-row is 'ignore'; accepted are error, skip"):
         ReadOptions(on_bad_row="ignore")
+
+
+ONE = [("体育|健康", "门将受伤"), ("国际|娱乐", "电影节开幕")]
+MANY = [*(("体育", "文"), ("健康", "文"), ("国际", "文"), ("娱乐", "文")), ("体育|国际", "文")]
+JOINED = [("体育", "健康"), ("国际", "娱乐")]
+
+
+def test_one_separator_is_settled_over_all_files(tmp_path):
+    # Alone a file of two rows says nothing of what separates its labels.
+    paths = [csv_file(tmp_path / "a.csv", MANY), csv_file(tmp_path / "b.csv", ONE)]
+    assert [row.labels for row in read_examples(paths[1]).examples] == [("体育|健康",), ("国际|娱乐",)]
+    assert [row.labels for row in read_examples(paths).examples[-2:]] == JOINED
+    parts = read_parts({"train": paths[0], "test": paths[1]})
+    assert [row.labels for row in parts["test"].examples] == JOINED
+    assert "labels split on '|'" in parts["test"].notes[0]
+    named = read_parts({"train": paths[0], "test": paths[1]}, ReadOptions(label_separator="none"))
+    assert [row.labels for row in named["test"].examples] == [("体育|健康",), ("国际|娱乐",)]
+
+
+def test_flag_columns_of_another_file_have_no_say(tmp_path):
+    flags = csv_file(tmp_path / "a.csv", [("文", 1, 0), ("书", 0, 1)], header=("text", "体育|健康", "b"))
+    parts = read_parts({"flags": flags, "cells": csv_file(tmp_path / "b.csv", MANY)})
+    assert parts["flags"].examples[0].labels == ("体育|健康",)
+    assert "split" not in parts["flags"].notes[0]
+    assert parts["cells"].examples[-1].labels == ("体育", "国际")
+
+
+def test_the_labels_of_a_classifier_tell_the_separator(tmp_path):
+    path = csv_file(tmp_path / "a.csv", ONE)
+    labels = ("体育", "健康", "国际", "娱乐")
+    assert [row.labels for row in read_examples(path, known=labels).examples] == JOINED
+    # A whole cell that is a known label stays whole, also where its pieces occur elsewhere.
+    path = csv_file(tmp_path / "b.csv", [("A,B", "文"), ("A", "文"), ("B", "文"), ("A,B", "文")])
+    assert read_examples(path).examples[0].labels == ("A", "B")
+    assert read_examples(path, known=("A,B", "A", "B")).examples[0].labels == ("A,B",)
+    assert read_examples(path, ReadOptions(label_separator=","), known=("A,B",)).examples[0].labels == ("A", "B")

@@ -53,7 +53,7 @@ def check(
     from rich.console import Console
 
     from fenlei.atomic import write_text
-    from fenlei.cli.reading import read_parts, say
+    from fenlei.cli.reading import read_files, say
     from fenlei.errors import SettingsError
     from fenlei.text.audit import audit_examples
     from fenlei.text.labels import known_task
@@ -66,7 +66,7 @@ def check(
     settled = known_task(task)
     text_settings = TextSettings(max_tokens=max_tokens, normalize=normalize)  # type: ignore[arg-type]
     read_options = ReadOptions(**reading, on_bad_row="skip")
-    tables = read_parts(data, read_options, console, task=settled)
+    tables = read_files(data, read_options, console, task=settled)
     if fix and len(tables) > 1:
         raise SettingsError(f"--fix mends one file at a time, and {len(tables)} are given")
     text_encoder, findings = _look_of_encoder(tables, encoder, text_settings)

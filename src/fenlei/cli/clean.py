@@ -84,7 +84,8 @@ def clean(
         classifier = Classifier.load(bundle, **where)
         settled = classifier.task
     read_options = ReadOptions(**reading) if classifier is None else options_like_training(classifier, **reading)
-    rows = read_labelled(data, read_options, console, task=settled)
+    known = classifier.labels if classifier else ()
+    rows = read_labelled(data, read_options, console, task=settled, known=known)
     settled = settled or settle_task(rows)
     if corrections is not None:
         _correct(rows, corrections, settled, data, out, new_labels, console, as_json=as_json)

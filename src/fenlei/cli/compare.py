@@ -48,7 +48,7 @@ def compare(
             hint="compare classifiers of the same task and labels",
         )
     read_options = options_like_training(classifiers[0], **reading)
-    rows = read_labelled(data, read_options, console, task=task)
+    rows = read_labelled(data, read_options, console, task=task, known=labels)
     texts = [row.text for row in rows]
     given = []
     with Journal(console=console) as journal:

@@ -89,7 +89,7 @@ def decide(
         rows = None
         if data:
             read_options = options_like_training(classifier, **reading)
-            rows = read_labelled(data, read_options, console, task=classifier.task)
+            rows = read_labelled(data, read_options, console, task=classifier.task, known=classifier.labels)
         plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person, blend)
         rules = _changed_rules(classifier, at_least_one, at_most, parents, exclusive)
         with Journal(console=console) as journal:

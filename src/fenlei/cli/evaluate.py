@@ -52,7 +52,7 @@ def evaluate(
     spoken = report_language(language)
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
-    rows = read_labelled(data, read_options, console, task=classifier.task)
+    rows = read_labelled(data, read_options, console, task=classifier.task, known=classifier.labels)
     folder = out or report_folder(bundle, data[0].stem)
     evaluate_and_write(classifier, rows, folder, console, files=find_files(data), language=spoken, as_json=as_json)
 

@@ -1,6 +1,6 @@
 """What the commands share: read labelled files and tell people what was found in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,29 +28,49 @@ def options_like_training(
 
 
 def read_labelled(
-    paths: Sequence[str | Path], options: "ReadOptions", console: "Console", *, task: "Task | None" = None
+    paths: Sequence[str | Path],
+    options: "ReadOptions",
+    console: "Console",
+    *,
+    task: "Task | None" = None,
+    known: Collection[str] = (),
 ) -> tuple["Example", ...]:
-    """The examples of the files; says how they were read and which rows were skipped."""
-    from fenlei.text.read import read_examples
+    """The examples of the files; says how they were read and which rows were skipped.
 
-    table = read_examples(paths, options, task=task)
-    for note in table.notes:
-        say(console, f"read       {note}")
-    say_skipped(console, table.skipped)
-    return table.examples
+    `known` are the labels of the classifier that the rows are for, if there is one.
+    """
+    return read_labelled_parts({"": paths}, options, console, task=task, known=known)[""]
 
 
-def read_parts(
+def read_labelled_parts(
+    parts: Mapping[str, Sequence[str | Path]],
+    options: "ReadOptions",
+    console: "Console",
+    *,
+    task: "Task | None" = None,
+    known: Collection[str] = (),
+) -> dict[str, tuple["Example", ...]]:
+    """The same for several parts, whose labels are read alike."""
+    from fenlei.text.read import read_parts
+
+    tables = read_parts(parts, options, task=task, known=known)
+    for table in tables.values():
+        for note in table.notes:
+            say(console, f"read       {note}")
+        say_skipped(console, table.skipped)
+    return {name: table.examples for name, table in tables.items()}
+
+
+def read_files(
     paths: Sequence[str], options: "ReadOptions", console: "Console", *, task: "Task | None" = None
 ) -> dict[str, "Table"]:
     """Each file (those that a pattern fits, one by one) as a part of its own, under a short name."""
-    from fenlei.text.read import read_examples
+    from fenlei.text.read import read_parts
     from fenlei.text.sources import find_files, part_names
 
-    tables = {}
     files = find_files(paths)
-    for path, name in zip(files, part_names(files), strict=True):
-        tables[name] = table = read_examples(path, options, task=task)
+    tables = read_parts(dict(zip(part_names(files), files, strict=True)), options, task=task)
+    for table in tables.values():
         say(console, f"read       {table.notes[0]}")
     return tables
 

@@ -73,7 +73,7 @@ def train(
 
     from fenlei.bundle import refuse_to_overwrite, report_folder
     from fenlei.cli.evaluate import evaluate_and_write
-    from fenlei.cli.reading import read_labelled, say, say_audit
+    from fenlei.cli.reading import read_labelled_parts, say, say_audit
     from fenlei.predict.classifier import Classifier
     from fenlei.runtime import open_runtime
     from fenlei.study.seeds import train_seeds
@@ -89,20 +89,15 @@ def train(
     refuse_to_overwrite(out, overwrite=overwrite)
     runtime = open_runtime(**where)
     console = Console(stderr=True)
-    parts = {
-        name: read_labelled(files, read_options, console, task=settings.task)
-        for name, files in (("train", data), ("dev", dev), ("test", test))
-        if files
-    }
+    files = {name: paths for name, paths in (("train", data), ("dev", dev), ("test", test)) if paths}
+    parts = read_labelled_parts(files, read_options, console, task=settings.task)
     say_audit(parts, settings.task, console)
     run = folder_of_run(out)
     # Leaked rows go before a dev part is cut, so that none gets into dev either.
     parts = _without_leaks(parts, leaks, run / "leaks.csv", console)
     parts = _with_all_parts(parts, settings, run / "split", console)
     record = {
-        "files": {
-            name: [str(path) for path in files or ()] for name, files in (("train", data), ("dev", dev), ("test", test))
-        },
+        "files": {name: [str(path) for path in files.get(name, ())] for name in ("train", "dev", "test")},
         "rows": {name: len(rows) for name, rows in parts.items()},
         "text_columns": list(read_options.text_columns),
         "pair": read_options.pair,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fenlei.text.columns import Columns, flag_of
@@ -119,16 +119,22 @@ class LabelCells:
         return cell
 
 
-def detect_separator(source: RowSource, column: str) -> str:
+def detect_separator(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> str:
     """The separator whose pieces most often are labels that occur elsewhere too; `none` if there is none.
 
     A character inside names, as in `A、B类`, would yield pieces that occur nowhere else.
+
+    Args:
+        sources: all that are read by one command, each with its column of labels: in a file of a few rows nothing
+            occurs elsewhere.
+        known: the labels of a classifier, if the rows are for one: they settle it, and not what occurs elsewhere.
     """
-    cells = [row.cells.get(column) for row in source if row.problem is None]
+    cells = [row.cells.get(column) for source, column in sources for row in source if row.problem is None]
     texts = Counter(cell.strip() for cell in cells if isinstance(cell, str) and not cell.strip().startswith(_JSON))
+    known = frozenset(known)
     best, most = "none", 0
     for separator in SEPARATORS:
-        split = {cell: _pieces(cell, separator) for cell in texts if separator in cell}
+        split = {cell: _pieces(cell, separator) for cell in texts if separator in cell and cell not in known}
         counts: Counter[str] = Counter()
         for cell, number in texts.items():
             for piece in split.get(cell, [cell]):
@@ -136,7 +142,7 @@ def detect_separator(source: RowSource, column: str) -> str:
         recurring = sum(
             texts[cell]
             for cell, pieces in split.items()
-            if sum(counts[p] > texts[cell] for p in pieces) * 2 >= len(pieces)
+            if sum(p in known if known else counts[p] > texts[cell] for p in pieces) * 2 >= len(pieces)
         )
         if recurring > most and recurring * 2 >= sum(texts[cell] for cell in split):
             best, most = separator, recurring

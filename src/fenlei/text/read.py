@@ -1,6 +1,6 @@
 """Labelled files -> examples, and the rows that are bad."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -92,8 +92,11 @@ class Table:
     notes: tuple[str, ...]
 
 
+Paths = str | Path | Sequence[str | Path]
+
+
 def read_examples(
-    paths: str | Path | Sequence[str | Path], options: ReadOptions | None = None, *, task: Task | None = None
+    paths: Paths, options: ReadOptions | None = None, *, task: Task | None = None, known: Collection[str] = ()
 ) -> Table:
     """Read labelled files.
 
@@ -101,24 +104,57 @@ def read_examples(
         paths: one file, folder of classes or pattern, or several, read as one.
         options: how; None: everything is found out.
         task: `multiclass` keeps each cell whole unless a separator is named, and takes no word for "no label".
+        known: the labels of the classifier that the rows are for, if there is one: where cells hold several, these
+            tell what separates them.
 
     Raises:
         DataError: a file or a column is missing, or there are bad rows and they are not to be skipped;
             says file, line, column, value.
     """
+    return read_parts({"": paths}, options, task=task, known=known)[""]
+
+
+def read_parts(
+    parts: Mapping[str, Paths],
+    options: ReadOptions | None = None,
+    *,
+    task: Task | None = None,
+    known: Collection[str] = (),
+) -> dict[str, Table]:
+    """Read the files of several parts, such as train, dev and test, with one separator of labels for all.
+
+    Args:
+        parts: name -> what `read_examples` takes; the other arguments and the errors are those of `read_examples`.
+    """
     options = options or ReadOptions()
+    readers = {name: _readers(paths, options, task) for name, paths in parts.items()}
+    every = [reader for of_part in readers.values() for reader in of_part]
+    separator = options.label_separator
+    if separator is None and task != "multiclass":
+        cells = [(one.source, one.columns.labels[0]) for one in every if not one.columns.labels_are_flags]
+        separator = detect_separator(cells, known)
+    return {name: _table(of_part, separator or "none", options) for name, of_part in readers.items()}
+
+
+def _readers(paths: Paths, options: ReadOptions, task: Task | None) -> list["_Reader"]:
     files = find_files(paths)
+    # Row 7 of one file is not row 7 of another.
+    prefixes = [f"{name}:" if len(files) > 1 else "" for name in part_names(files)]
+    return [
+        _Reader(open_rows(path, encoding=options.encoding), options, task, prefix)
+        for path, prefix in zip(files, prefixes, strict=True)
+    ]
+
+
+def _table(readers: Sequence["_Reader"], separator: str, options: ReadOptions) -> Table:
     examples: list[Example] = []
     bad: list[BadRow] = []
     notes = []
-    for path, name in zip(files, part_names(files), strict=True):
-        # Row 7 of one file is not row 7 of another.
-        prefix = f"{name}:" if len(files) > 1 else ""
-        reader = _Reader(open_rows(path, encoding=options.encoding), options, task, prefix)
-        found, wrong = reader.read()
+    for reader in readers:
+        found, wrong = reader.read(separator)
         examples += found
         bad += wrong
-        notes.append(reader.note(len(found), len(wrong)))
+        notes.append(reader.note(len(found), len(wrong), separator))
     if bad and options.on_bad_row == "error":
         shown = "\n".join(f"  {row}" for row in bad[:5])
         more = f"\n  and {len(bad) - 5:,} more" if len(bad) > 5 else ""
@@ -127,7 +163,7 @@ def read_examples(
             hint="mend them, or leave them out with --on-bad-row skip",
         )
     if not examples:
-        raise DataError(f"there are no usable rows in {', '.join(map(str, files))}")
+        raise DataError(f"there are no usable rows in {', '.join(reader.source.name for reader in readers)}")
     return Table(tuple(examples), tuple(bad), tuple(notes))
 
 
@@ -135,60 +171,56 @@ class _Reader:
     """One file's rows -> examples and bad rows."""
 
     def __init__(self, source: RowSource, options: ReadOptions, task: Task | None, prefix: str) -> None:
-        self._source, self._prefix = source, prefix
-        self._columns = find_columns(
+        self.source, self._prefix = source, prefix
+        self.columns = find_columns(
             source,
             text=options.text_columns,
             labels=options.label_columns,
             id=options.id_column,
             group=options.group_column,
         )
-        self._separator = "none"
-        if options.label_separator:
-            self._separator = options.label_separator
-        elif task != "multiclass" and not self._columns.labels_are_flags:
-            self._separator = detect_separator(source, self._columns.labels[0])
-        # A class may well be called 无; only with several labels a row does the word mean that there are none.
-        no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
         self._pair = options.pair
-        self._labels = LabelCells(self._columns, self._separator, no_label)
+        # A class may well be called 无; only with several labels a row does the word mean that there are none.
+        self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
 
-    def read(self) -> tuple[list[Example], list[BadRow]]:
+    def read(self, separator: str) -> tuple[list[Example], list[BadRow]]:
+        labels = LabelCells(self.columns, separator, self._no_label)
         examples, bad, seen = [], [], set()
-        for row in self._source:
+        for row in self.source:
             try:
-                example = self._example(row)
+                example = self._example(row, labels)
                 if example.id in seen:
-                    raise CellError("this id occurred before", self._columns.id or "", example.id)
+                    raise CellError("this id occurred before", self.columns.id or "", example.id)
             except CellError as error:
-                bad.append(BadRow.of(row, self._source, error))
+                bad.append(BadRow.of(row, self.source, error))
                 continue
             seen.add(example.id)
             examples.append(example)
         return examples, bad
 
-    def note(self, kept: int, bad: int) -> str:
-        separator = "" if self._separator == "none" else f", labels split on {self._separator!r}"
-        encoding = f" {self._source.encoding}" if self._source.encoding else ""
+    def note(self, kept: int, bad: int, separator: str) -> str:
+        flags = self.columns.labels_are_flags
+        split = "" if separator == "none" or flags else f", labels split on {separator!r}"
+        encoding = f" {self.source.encoding}" if self.source.encoding else ""
         skipped = f", {bad:,} bad rows" if bad else ""
-        labels = f"{len(self._columns.labels)} columns of 0 and 1" if self._columns.labels_are_flags else ""
+        labels = f"{len(self.columns.labels)} columns of 0 and 1" if flags else ""
         return (
-            f"{self._source.name}: {self._source.format}{encoding}, {kept:,} rows{skipped}, "
-            f"text in {' + '.join(map(repr, self._columns.text))}, "
-            f"labels in {labels or repr(self._columns.labels[0])}{separator}"
+            f"{self.source.name}: {self.source.format}{encoding}, {kept:,} rows{skipped}, "
+            f"text in {' + '.join(map(repr, self.columns.text))}, "
+            f"labels in {labels or repr(self.columns.labels[0])}{split}"
         )
 
-    def _example(self, row: Row) -> Example:
+    def _example(self, row: Row, labels: LabelCells) -> Example:
         if row.problem:
             raise CellError(row.problem, "", next(iter(row.cells.values()), ""))
-        columns = self._columns
+        columns = self.columns
         text = text_of(row.cells, columns.text, pair=self._pair)
         if not text:
             raise CellError("the text is empty", columns.text[0], row.cells.get(columns.text[0]))
         return Example(
             id=self._prefix + (str(row.cells.get(columns.id)) if columns.id else str(row.number)),
             text=text,
-            labels=self._labels.labels_of(row.cells),
+            labels=labels.labels_of(row.cells),
             group=str(row.cells.get(columns.group) or "") or None if columns.group else None,
         )
 
