@@ -89,6 +89,14 @@ def test_a_small_part_is_read_like_the_large_one(fenlei, tmp_path):
     assert list(json.loads(done.out)["labels"]) == ["体育", "健康"]
 
 
+@pytest.mark.parametrize(("others", "severity"), [(["体育"], "problem"), (["体育", "体育|健康", "健康"], "remark")])
+def test_a_class_that_reads_like_no_label_is_told(fenlei, tmp_path, others, severity):
+    data = write(tmp_path / "a.csv", [(f"文{number}", label) for number, label in enumerate([*others, "没有", "没有"])])
+    done = fenlei("check", data, "--encoder", "none")
+    assert f"{severity:<8} 2 cells say 没有 (2), which is read as no label" in done.out
+    assert "which is read as no label" not in fenlei("check", data, "--task", "multiclass", "--encoder", "none").out
+
+
 def test_an_unknown_task_is_refused(fenlei, files):
     refused = fenlei("check", files[0], "--task", "binary", expect=1)
     assert "--task is 'binary'; accepted are multilabel, multiclass" in refused.err

@@ -11,6 +11,7 @@ from fenlei.cli import app
 from fenlei.judge import thresholds
 from fenlei.judge.calibration import Method
 from fenlei.text import sources
+from fenlei.text.cells import NO_LABEL
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs" / "data.md", ROOT / "docs" / "data.zh-CN.md"]
@@ -32,6 +33,8 @@ def test_every_finding_and_every_suffix_is_told(page):
     )
     kinds = set(re.findall(r'Finding\(\s*"([a-z_]+)"', code)) - {"near_not_searched"}
     assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) == kinds
+    for word in NO_LABEL - {""}:
+        assert f"`{word}`" in text, word
     for suffix in {*sources._TEXTUAL, *sources._BINARY} - {".tab", ".ndjson"}:
         assert f"`{suffix}" in text, suffix
 

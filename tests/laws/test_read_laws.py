@@ -16,8 +16,8 @@ from fenlei.text.read import NO_LABEL, ReadOptions, read_examples
 from fenlei.text.write import write_examples
 
 characters = st.characters(exclude_categories=["Cs", "Cc"])
-# Readers trim white space and know words for "no label"; everything else must survive.
-words = st.text(characters, min_size=1, max_size=20).map(str.strip).filter(lambda s: s and s.lower() not in NO_LABEL)
+# Readers trim white space; everything else must survive in a list.
+words = (st.text(characters, min_size=1, max_size=20) | st.sampled_from(sorted(NO_LABEL))).map(str.strip).filter(bool)
 texts = st.text(characters | st.sampled_from('\r\n,"|\t；'), min_size=1, max_size=60).map(str.strip).filter(bool)
 
 

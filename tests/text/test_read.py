@@ -9,6 +9,7 @@ import xlsxwriter
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
 from fenlei.text.read import ReadOptions, read_examples, read_parts
+from fenlei.text.write import write_examples
 
 ROWS = [
     ("财经|科技", "芯片公司上市，首日涨两成"),
@@ -107,6 +108,30 @@ def test_multiclass_cells_stay_whole_unless_told(tmp_path):
 def test_words_for_no_label(tmp_path, cell):
     path = csv_file(tmp_path / "a.csv", [(cell, "文"), ("甲", "文")])
     assert read_examples(path).examples[0].labels == ()
+
+
+def test_in_a_json_list_a_name_is_a_name(tmp_path):
+    cells = ['["无"]', '["没有", "甲"]', '["N/A", " "]', "[]", "无|甲", "甲"]
+    path = csv_file(tmp_path / "a.csv", [(cell, "文") for cell in cells])
+    table = read_examples(path)
+    assert [row.labels for row in table.examples] == [("无",), ("没有", "甲"), ("N/A",), (), ("甲",), ("甲",)]
+    assert table.words_for_none == ()
+
+
+def test_columns_of_zero_and_one_survive_writing_whatever_they_are_called(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("文", 1, 0), ("书", 0, 1)], header=("text", "无", "有"))
+    examples = read_examples(path).examples
+    assert [row.labels for row in examples] == [("无",), ("有",)]
+    write_examples(tmp_path / "b.csv", examples)
+    assert read_examples(tmp_path / "b.csv").examples == examples
+
+
+def test_words_for_no_label_are_counted(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("没有", "文"), ("甲", "文"), ("没有", "文"), ("None", "文"), ("", "文")])
+    table = read_examples(path)
+    assert table.words_for_none == (("没有", 2), ("None", 1))
+    assert table.notes[0].endswith("; '没有' (2) read as no label; 'None' (1) read as no label")
+    assert read_examples(path, task="multiclass").words_for_none == ()
 
 
 def test_a_json_list_in_a_cell_and_repeated_labels(tmp_path):

@@ -88,12 +88,25 @@ def check(
 
 
 def _findings_of_reading(tables: "dict[str, Table]") -> "Iterator[Finding]":
+    from collections import Counter
+
     from fenlei.text.audit import Finding
 
     bad = [row for table in tables.values() for row in table.skipped]
     if bad:
         shown = tuple(f"{row.file}, line {row.line}: {row.reason}" for row in bad[:20])
         yield Finding("bad_rows", "problem", len(bad), f"{len(bad):,} rows cannot be used; the first: {bad[0]}", shown)
+    words = sum((Counter(dict(table.words_for_none)) for table in tables.values()), Counter[str]())
+    if words:
+        named = ", ".join(f"{word} ({rows:,})" for word, rows in words.most_common())
+        message = (
+            f"{words.total():,} cells say {named}, which is read as no label; if a class is called so, name "
+            "--task multiclass, or write the labels as JSON lists"
+        )
+        # Where every other row has exactly one label, the word is hardly anything but a class.
+        counts = [len(row.labels or ()) for table in tables.values() for row in table.examples]
+        is_class = counts.count(1) + words.total() == len(counts)
+        yield Finding("words_for_none", "problem" if is_class else "remark", words.total(), message)
 
 
 def _look_of_encoder(

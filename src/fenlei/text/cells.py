@@ -11,7 +11,8 @@ from fenlei.text.example import PAIR
 from fenlei.text.rows import RowSource
 
 SEPARATORS = ("|", ",", "，", ";", "；", "、", "#")  # "#" as in doccano's CSV
-NO_LABEL = frozenset({"", "无", "none", "没有", "null", "n/a", "[]"})
+NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
+"""What a cell says, in any case, that has no label. In a list a name is a name."""
 
 # A list of labels, or Label Studio's object.
 _JSON = ("[", '{"')
@@ -89,8 +90,12 @@ class LabelCells:
         names = self._names(cell)
         if names is None:
             raise CellError("labels are neither a string nor a list of strings", column, cell)
-        names = [name.strip() for name in names]
-        return tuple(dict.fromkeys(name for name in names if name.lower() not in self._no_label))
+        return tuple(dict.fromkeys(name for name in map(str.strip, names) if name))
+
+    def word_for_none(self, cells: Mapping[str, Any]) -> str:
+        """What the label cell says where that is a word for "no label"; empty where it says nothing or anything else."""
+        cell = None if self._columns.labels_are_flags else cells.get(self._columns.labels[0])
+        return cell.strip() if isinstance(cell, str) and cell.strip().lower() in self._no_label else ""
 
     def _flag(self, cells: Mapping[str, Any], column: str) -> bool:
         flag = flag_of(cells.get(column))
@@ -113,7 +118,8 @@ class LabelCells:
         if isinstance(cell, int):
             cell = str(cell)
         if isinstance(cell, str):
-            return [cell] if self._separator == "none" else _pieces(cell, self._separator)
+            pieces = [cell] if self._separator == "none" else _pieces(cell, self._separator)
+            return [piece for piece in pieces if piece.strip().lower() not in self._no_label]
         if not isinstance(cell, list) or not all(isinstance(label, str) for label in cell):
             return None
         return cell

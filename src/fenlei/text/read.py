@@ -1,5 +1,6 @@
 """Labelled files -> examples, and the rows that are bad."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +86,13 @@ class Table:
         examples: in the order of the files.
         skipped: the bad rows that were left out.
         notes: a line a file for people: encoding, columns, separator.
+        words_for_none: those that were read as "no label", with their rows, the most frequent first.
     """
 
     examples: tuple[Example, ...]
     skipped: tuple[BadRow, ...]
     notes: tuple[str, ...]
+    words_for_none: tuple[tuple[str, int], ...] = ()
 
 
 Paths = str | Path | Sequence[str | Path]
@@ -150,10 +153,12 @@ def _table(readers: Sequence["_Reader"], separator: str, options: ReadOptions) -
     examples: list[Example] = []
     bad: list[BadRow] = []
     notes = []
+    words: Counter[str] = Counter()
     for reader in readers:
         found, wrong = reader.read(separator)
         examples += found
         bad += wrong
+        words += reader.words_for_none
         notes.append(reader.note(len(found), len(wrong), separator))
     if bad and options.on_bad_row == "error":
         shown = "\n".join(f"  {row}" for row in bad[:5])
@@ -164,7 +169,7 @@ def _table(readers: Sequence["_Reader"], separator: str, options: ReadOptions) -
         )
     if not examples:
         raise DataError(f"there are no usable rows in {', '.join(reader.source.name for reader in readers)}")
-    return Table(tuple(examples), tuple(bad), tuple(notes))
+    return Table(tuple(examples), tuple(bad), tuple(notes), tuple(words.most_common()))
 
 
 class _Reader:
@@ -182,6 +187,7 @@ class _Reader:
         self._pair = options.pair
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
         self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
+        self.words_for_none: Counter[str] = Counter()
 
     def read(self, separator: str) -> tuple[list[Example], list[BadRow]]:
         labels = LabelCells(self.columns, separator, self._no_label)
@@ -195,6 +201,8 @@ class _Reader:
                 bad.append(BadRow.of(row, self.source, error))
                 continue
             seen.add(example.id)
+            if word := labels.word_for_none(row.cells):
+                self.words_for_none[word] += 1
             examples.append(example)
         return examples, bad
 
@@ -203,11 +211,12 @@ class _Reader:
         split = "" if separator == "none" or flags else f", labels split on {separator!r}"
         encoding = f" {self.source.encoding}" if self.source.encoding else ""
         skipped = f", {bad:,} bad rows" if bad else ""
+        none = "".join(f"; {word!r} ({rows:,}) read as no label" for word, rows in self.words_for_none.most_common())
         labels = f"{len(self.columns.labels)} columns of 0 and 1" if flags else ""
         return (
             f"{self.source.name}: {self.source.format}{encoding}, {kept:,} rows{skipped}, "
             f"text in {' + '.join(map(repr, self.columns.text))}, "
-            f"labels in {labels or repr(self.columns.labels[0])}{split}"
+            f"labels in {labels or repr(self.columns.labels[0])}{split}{none}"
         )
 
     def _example(self, row: Row, labels: LabelCells) -> Example:
