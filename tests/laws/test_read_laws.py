@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenlei.errors import DataError
+from fenlei.text.cells import NO_LABEL, LabelCells, label_cell
+from fenlei.text.columns import Columns
 from fenlei.text.example import Example
-from fenlei.text.read import NO_LABEL, ReadOptions, read_examples
+from fenlei.text.read import ReadOptions, read_examples
 from fenlei.text.write import write_examples
 
 characters = st.characters(exclude_categories=["Cs", "Cc"])
@@ -72,6 +74,14 @@ def test_a_named_separator_splits_as_csv_writers_joined(tmp_path_factory, label_
     for example, labels in zip(examples, label_lists, strict=True):
         kept = [label.strip() for label in labels if label.strip().lower() not in NO_LABEL]
         assert example.labels == tuple(dict.fromkeys(kept))
+
+
+@given(st.lists(words | st.sampled_from(["a|b", '["a"]', '{"x', "a"]), max_size=3, unique=True).map(tuple))
+def test_a_cell_of_labels_is_taken_apart_again(labels):
+    if any(label.lower() in NO_LABEL for label in labels):
+        return  # Outside a list such a word is no label.
+    cells = LabelCells(Columns(("text",), ("labels",), None, None), "|", NO_LABEL)
+    assert cells.labels_of({"labels": label_cell(labels)}) == labels
 
 
 def write_jsonl(path, rows):

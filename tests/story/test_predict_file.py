@@ -14,6 +14,7 @@ from fenlei import DataError, ReadOptions, SettingsError
 from fenlei.predict import files as module
 from fenlei.predict.classifier import Classifier
 from fenlei.predict.files import predict_file
+from fenlei.predict.prediction import Prediction
 from fenlei.predict.results import RowFormat, check_rows, settle_format
 from fenlei.text.unlabelled import TextSource
 
@@ -149,6 +150,12 @@ def test_the_limits_of_xlsx_are_named(tmp_path):
     check_rows("csv", 10_000_000)
     with pytest.raises(DataError, match="a cell has 32,768 characters and xlsx holds at most 32,767"):
         RowFormat("xlsx", (), with_scores=False).row({"text": "字" * 32_768}, "字", Stub().predict(["字"])[0])
+
+
+def test_a_label_that_holds_the_separator_can_be_read_back():
+    rows = RowFormat("csv", ("text",), with_scores=False)
+    assert rows.row({"text": "字"}, "字", Prediction(("a|b", "c"), ())) == '字,"[""a|b"", ""c""]"\n'
+    assert rows.row({"text": "字"}, "字", Prediction(("a", "c"), ())) == "字,a|c\n"
 
 
 def test_what_cannot_be_streamed(tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from fenlei.errors import DataError
 from fenlei.text.read import ReadOptions, read_examples
@@ -95,6 +96,20 @@ def test_labels_as_columns_of_zero_and_one(tmp_path):
     assert rows_of(tmp_path / "a.csv", named)[2] == ("z", "文三", ("体育", "财经"))
     with pytest.raises(DataError, match="line 4, column '备注': neither 0 nor 1: '好'"):
         read_examples(tmp_path / "a.csv", ReadOptions(label_column=["财经", "备注"]))
+
+
+def test_columns_without_a_name_are_called_by_their_place(tmp_path):
+    (tmp_path / "a.csv").write_text("内容,标签,,\n文一,甲,第三,第四\n", encoding="utf-8")
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["内容", "标签"])
+        sheet.write_row(1, 0, ["文一", "甲", "第三", "第四"])
+    for name in ("a.csv", "a.xlsx"):
+        [row] = open_rows(tmp_path / name)
+        assert row.cells == {"内容": "文一", "标签": "甲", "column 3": "第三", "column 4": "第四"}
+    (tmp_path / "b.csv").write_text("text,,column 2\n文一,甲,乙\n", encoding="utf-8")
+    with pytest.raises(DataError, match="the column 'column 2' occurs more than once"):
+        open_rows(tmp_path / "b.csv")
 
 
 def test_marks_of_people_are_flags_too(tmp_path):

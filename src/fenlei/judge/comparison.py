@@ -17,6 +17,7 @@ from fenlei.judge.evaluation import counted_figures
 from fenlei.judge.metrics import Bits, Counts
 from fenlei.judge.report import FIGURE_NAMES, Figure, shown
 from fenlei.plain_table import aligned
+from fenlei.text.cells import label_cell
 from fenlei.text.labels import Task
 
 
@@ -183,7 +184,7 @@ def changed_csv(
     """
     rows = [["id", "text", "labels", "first", "second", "right"]]
     for row in comparison.changed:
-        true, first, second = ("|".join(labels[i] for i in np.flatnonzero(table[row]).tolist()) for table in tables)
+        true, first, second = (label_cell([labels[i] for i in np.flatnonzero(table[row]).tolist()]) for table in tables)
         right = "first" if first == true else "second" if second == true else ""
         rows.append([ids[row], texts[row], true, first, second, right])
     return csv_text(rows)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fenlei.csv_text import csv_text
 from fenlei.judge.decision import Decision
 from fenlei.judge.metrics import Floats
+from fenlei.text.cells import label_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +84,8 @@ def errors_csv(errors: Iterable[ErrorRow]) -> str:
             [
                 row.id,
                 row.text,
-                "|".join(row.labels),
-                "|".join(row.predicted),
+                label_cell(row.labels),
+                label_cell(row.predicted),
                 "|".join(f"{label} {score:.4f}" for label, score in row.missed),
                 "|".join(f"{label} {score:.4f}" for label, score in row.wrong),
                 f"{row.confidence:.4f}",

@@ -12,6 +12,7 @@ from typing import Any
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError, SettingsError
 from fenlei.predict.prediction import Prediction
+from fenlei.text.cells import label_cell
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".txt": "lines", ".parquet": "parquet", ".xlsx": "xlsx"}
 FORMATS = tuple(_SUFFIXES.values())
@@ -86,7 +87,7 @@ class RowFormat:
         Raises:
             DataError: a cell is too long for xlsx.
         """
-        answers = ["|".join(prediction.labels)]
+        answers = [label_cell(prediction.labels)]
         if self._with_person:
             answers.append("yes" if prediction.needs_person else "")
         if self._with_scores:

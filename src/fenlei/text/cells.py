@@ -14,6 +14,8 @@ SEPARATORS = ("|", ",", "，", ";", "；", "、", "#")  # "#" as in doccano's CS
 NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
 """What a cell says, in any case, that has no label. In a list a name is a name."""
 
+_JOINT = SEPARATORS[0]
+
 # A list of labels, or Label Studio's object.
 _JSON = ("[", '{"')
 
@@ -93,7 +95,7 @@ class LabelCells:
         return tuple(dict.fromkeys(name for name in map(str.strip, names) if name))
 
     def word_for_none(self, cells: Mapping[str, Any]) -> str:
-        """What the label cell says where that is a word for "no label"; empty where it says nothing or anything else."""
+        """What the label cell says, if that is a word for "no label"; empty if it says nothing or anything else."""
         cell = None if self._columns.labels_are_flags else cells.get(self._columns.labels[0])
         return cell.strip() if isinstance(cell, str) and cell.strip().lower() in self._no_label else ""
 
@@ -123,6 +125,13 @@ class LabelCells:
         if not isinstance(cell, list) or not all(isinstance(label, str) for label in cell):
             return None
         return cell
+
+
+def label_cell(labels: Sequence[str]) -> str:
+    """One cell for several labels, which `LabelCells` takes apart again: joined by `|`, or a JSON list if need be."""
+    if any(_JOINT in label or label.startswith(_JSON) for label in labels):
+        return json.dumps(labels, ensure_ascii=False)
+    return _JOINT.join(labels)
 
 
 def detect_separator(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> str:

@@ -56,13 +56,14 @@ def identity_of(path: Path) -> list[str | int]:
 
 
 def distinct_columns(header: list[str], name: str) -> tuple[str, ...]:
-    """The names in a header line.
+    """The names in a header line; a column without one is called by its place, `column 3`, so that none is lost.
 
     Raises:
         DataError: one occurs more than once.
     """
-    names = tuple(column.strip().lstrip("\ufeff") for column in header)
-    repeated = [column for column in names if column and names.count(column) > 1]
+    given = [column.strip().lstrip("\ufeff") for column in header]
+    names = tuple(column or f"column {place}" for place, column in enumerate(given, 1))
+    repeated = [column for column in names if names.count(column) > 1]
     if repeated:
         raise DataError(f"{name}, line 1: the column {repeated[0]!r} occurs more than once", hint="rename one of them")
     return names
