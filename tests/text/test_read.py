@@ -9,6 +9,7 @@ import xlsxwriter
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example
 from fenlei.text.read import ReadOptions, read_examples, read_parts
+from fenlei.text.sources import open_rows
 from fenlei.text.write import write_examples
 
 ROWS = [
@@ -185,6 +186,16 @@ def test_bad_rows_can_be_skipped_and_are_listed(tmp_path):
     assert [row.line for row in table.skipped] == [3, 4, 6]
 
 
+@pytest.mark.parametrize("way", ["error", "skip"])
+def test_where_every_row_is_bad_the_reasons_are_shown(tmp_path, way):
+    (tmp_path / "a.csv").write_text("text,label\n" + "多,一,格\n" * 7, encoding="utf-8")
+    with pytest.raises(DataError, match="there are no usable rows in .*, all 7 are bad:\n") as caught:
+        read_examples(tmp_path / "a.csv", ReadOptions(encoding="utf-8", on_bad_row=way))
+    lines = str(caught.value).splitlines()
+    assert lines[1].endswith("a.csv, line 2: 3 cells where the header has 2: '多'")
+    assert lines[6:] == ["  and 2 more"]
+
+
 def test_bad_json_lines(tmp_path):
     lines = [
         '{"text": "好", "label": "甲"}',
@@ -201,6 +212,13 @@ def test_bad_json_lines(tmp_path):
         "the text is missing or no string",
         "labels are neither a string nor a list of strings",
     ]
+
+
+def test_records_need_not_have_the_same_columns(tmp_path):
+    lines = [{"text": "甲文"}, {"note": "批", "text": "乙文", "label": "财经"}, {"text": "丙文", "label": ["体育"]}]
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    assert open_rows(tmp_path / "a.jsonl").columns == ("text", "note", "label")
+    assert [row.labels for row in read_examples(tmp_path / "a.jsonl").examples] == [(), ("财经",), ("体育",)]
 
 
 def test_half_a_surrogate_pair_is_no_text(tmp_path):

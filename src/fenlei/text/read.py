@@ -160,15 +160,20 @@ def _table(readers: Sequence["_Reader"], separator: str, options: ReadOptions) -
         bad += wrong
         words += reader.words_for_none
         notes.append(reader.note(len(found), len(wrong), separator))
-    if bad and options.on_bad_row == "error":
-        shown = "\n".join(f"  {row}" for row in bad[:5])
-        more = f"\n  and {len(bad) - 5:,} more" if len(bad) > 5 else ""
+    shown = "".join(f"\n  {row}" for row in bad[:5]) + (f"\n  and {len(bad) - 5:,} more" if len(bad) > 5 else "")
+    if not examples:
+        files = ", ".join(reader.source.name for reader in readers)
         raise DataError(
-            f"{len(bad):,} of {len(bad) + len(examples):,} rows cannot be used:\n{shown}{more}",
+            f"there are no usable rows in {files}" + (f", all {len(bad):,} are bad:{shown}" if bad else ""),
+            hint="mend them; if all have one reason, --text-column or --label-column may name a wrong one"
+            if bad
+            else None,
+        )
+    if bad and options.on_bad_row == "error":
+        raise DataError(
+            f"{len(bad):,} of {len(bad) + len(examples):,} rows cannot be used:{shown}",
             hint="mend them, or leave them out with --on-bad-row skip",
         )
-    if not examples:
-        raise DataError(f"there are no usable rows in {', '.join(reader.source.name for reader in readers)}")
     return Table(tuple(examples), tuple(bad), tuple(notes), tuple(words.most_common()))
 
 
