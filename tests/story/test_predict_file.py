@@ -158,6 +158,17 @@ def test_a_label_that_holds_the_separator_can_be_read_back():
     assert rows.row({"text": "字"}, "字", Prediction(("a", "c"), ())) == "字,a|c\n"
 
 
+def test_no_column_of_any_record_is_lost(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "甲文"}\n{"text": "乙文", "note": "批"}\n', encoding="utf-8")
+    predict_file(Stub(), TextSource(path, ReadOptions()), tmp_path / "out.csv", result_format="csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["note"] for row in csv.DictReader(file)] == ["", "批"]
+    path.write_text('{"text": "甲文"}\n{"text": "乙文", "predicted": "旧"}\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match="the input already has the column 'predicted'"):
+        predict_file(Stub(), TextSource(path, ReadOptions()), tmp_path / "out.jsonl", result_format="jsonl")
+
+
 def test_what_cannot_be_streamed(tmp_path):
     with pytest.raises(ValueError, match="xlsx cannot be streamed"):
         module.predict_to_stream(Stub(), source(tmp_path), None, result_format="xlsx")

@@ -33,7 +33,7 @@ class RowSource:
         name: for messages.
         format: for messages and to choose a like format for results.
         encoding: of its characters; empty where the format settles it.
-        columns: the names of the cells, as far as the beginning of the file tells.
+        columns: the names of the cells; of records, which need not have the same, those of any.
         rows: begins to read.
         identity: what changes when the content does; as JSON.
     """

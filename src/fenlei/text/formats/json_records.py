@@ -22,13 +22,14 @@ NOT_ANNOTATED = "nobody has annotated it"
 def open_json(path: Path, encoding: str) -> RowSource:
     """The records of a JSON-lines file, or of a file with one JSON array.
 
+    The columns are those of all records, in the order in which they occur: the file is read once for their names.
+
     Raises:
         DataError: an array that is no valid JSON.
     """
-    first = next((row for row in _rows(path, encoding) if row.problem is None), None)
-    columns = tuple(first.cells) if first else ()
+    columns = dict.fromkeys(name for row in _rows(path, encoding) if row.problem is None for name in row.cells)
     kind = "json" if path.suffix.lower() == ".json" else "jsonl"
-    return RowSource(str(path), kind, encoding, columns, lambda: _rows(path, encoding), identity_of(path))
+    return RowSource(str(path), kind, encoding, tuple(columns), lambda: _rows(path, encoding), identity_of(path))
 
 
 def _rows(path: Path, encoding: str) -> Iterator[Row]:
