@@ -401,9 +401,10 @@ def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, ti
     assert "\x1e" not in (tmp_path / "o" / "report" / "test" / "errors.csv").read_text("utf-8-sig")
     # The part that train wrote holds the same pairs, in one column.
     part = tmp_path / "o.run" / "split" / "test.csv"
-    again = json.loads(fenlei("evaluate", tmp_path / "o", part, "--text-column", "text", "--json", *QUICK).out)
     trained = json.loads((tmp_path / "o" / "report" / "test" / "report.json").read_text("utf-8"))
-    assert again["figures"] == trained["figures"]
+    for named in ([], ["--text-column", "text"]):
+        again = json.loads(fenlei("evaluate", tmp_path / "o", part, *named, "--json", *QUICK).out)
+        assert again["figures"] == trained["figures"]
     refused = fenlei("train", data, "--out", tmp_path / "e", "--text-column", "标题", "--pair", expect=1)
     assert "--pair takes two text columns, and 1 are named" in refused.err
 

@@ -1,6 +1,7 @@
 """Every format that people have, written by the real libraries or as the tools' own exports look."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from fenlei.errors import DataError
 from fenlei.text.read import ReadOptions, read_examples
 from fenlei.text.sources import find_files, open_rows, part_names
 from fenlei.text.unlabelled import TextSource
+from fenlei.text.write import write_examples
 
 SKIP = ReadOptions(on_bad_row="skip")
 
@@ -243,6 +245,21 @@ def test_two_text_columns_are_joined(tmp_path):
     assert table.skipped[0].reason == "the text is empty"
     assert "text in '标题' + '正文'" in table.notes[0]
     assert [row.text for row in TextSource(tmp_path / "a.csv", options)] == ["题一\n文一", "题二", "文三", ""]
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_what_fenlei_wrote_of_two_columns_is_read_with_the_same_options(tmp_path, pair):
+    (tmp_path / "a.csv").write_text("标题,正文,标签,卷\n降息,利率下调,财经,一\n,夺冠,体育,二\n", encoding="utf-8")
+    options = ReadOptions(text_column=["标题", "正文"], pair=pair)
+    for more in ({}, {"group_column": "卷"}):
+        examples = read_examples(tmp_path / "a.csv", replace(options, **more)).examples
+        write_examples(tmp_path / "part.csv", examples)
+        again = replace(options, group_column="group") if more else options
+        assert read_examples(tmp_path / "part.csv", again).examples == examples
+    # Two columns that another file has not are an error still.
+    (tmp_path / "b.csv").write_text("text,labels\n文,甲\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has no column '标题'; its columns are text, labels"):
+        read_examples(tmp_path / "b.csv", options)
 
 
 def test_patterns_and_names_of_parts(tmp_path):

@@ -18,8 +18,7 @@ def options_like_training(
 ) -> "ReadOptions":
     """Reading options for a file that the classifier is to judge: text columns as in training unless named.
 
-    One named column is no pair, also where the bundle takes them: in the parts that `train` wrote both texts of a
-    pair stand in `text`.
+    One named column is no pair, also where the bundle takes them.
     """
     from fenlei.text.read import ReadOptions
 

@@ -43,6 +43,9 @@ LABEL_NAMES = (
 )
 ID_NAMES = ("id", "编号", "序号")
 
+WRITTEN = ("id", "text", "labels")
+"""The columns that `write_examples` writes, before one of groups if there are any."""
+
 # What a cell of a 0/1 column may hold: numbers, truth values, and the marks of people who fill in sheets.
 _YES = frozenset({1, "1", "1.0", "true", "是", "√", "✓"})
 _NO = frozenset({0, None, "0", "0.0", "false", "否", ""})
@@ -103,9 +106,14 @@ def find_columns(
 def text_columns(source: RowSource, named: Sequence[str] = ()) -> tuple[str, ...]:
     """The columns of the text, as named, or the one that looks like it.
 
+    In a file that fenlei wrote, such as the parts of a split, columns to be joined are joined in one already.
+
     Raises:
         DataError: there is no such column; lists those there are.
     """
+    written = source.columns in (WRITTEN, (*WRITTEN, "group"))
+    if written and len(named) > 1 and not set(named) & set(source.columns):
+        return ("text",)
     if named:
         return tuple(_named(source, name, "text") for name in named)
     found = _by_name(source.columns, TEXT_NAMES)

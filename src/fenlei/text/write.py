@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fenlei.atomic import write_text
 from fenlei.csv_text import csv_text
+from fenlei.text.columns import WRITTEN
 from fenlei.text.example import Example
 
 
@@ -15,7 +16,7 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     Labels are a JSON list, which no character in a name can break.
     """
     grouped = any(example.group is not None for example in examples)
-    rows = [["id", "text", "labels", *(["group"] if grouped else [])]]
+    rows = [[*WRITTEN, *(["group"] if grouped else [])]]
     for example in examples:
         labels = json.dumps(example.labels or [], ensure_ascii=False)
         rows.append([example.id, example.text, labels, *([example.group or ""] if grouped else [])])
