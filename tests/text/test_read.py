@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime
 
 import pytest
 import xlsxwriter
@@ -66,6 +67,42 @@ def test_xlsx(tmp_path):
     book.close()
     table = read_examples(tmp_path / "表.xlsx")
     assert table.examples == expected(ids=("2", "3", "4", "5"))
+
+
+def test_rows_of_xlsx_have_the_numbers_of_the_sheet(tmp_path):
+    with xlsxwriter.Workbook(tmp_path / "表.xlsx") as book:
+        sheet = book.add_worksheet()
+        for number, row in ((3, ("标签", "文本")), (4, ("甲", "文")), (7, ("乙", "书"))):
+            sheet.write_row(number - 1, 0, row)
+    assert [row.id for row in read_examples(tmp_path / "表.xlsx").examples] == ["4", "7"]
+    with xlsxwriter.Workbook(tmp_path / "b.xlsx") as book:
+        book.add_worksheet().write_row(3, 0, ("标签", "标签"))
+    with pytest.raises(DataError, match=r"b\.xlsx, line 4: the column '标签' occurs more than once"):
+        read_examples(tmp_path / "b.xlsx")
+    with xlsxwriter.Workbook(tmp_path / "c.xlsx") as book:
+        book.add_worksheet()
+    with pytest.raises(DataError, match=r"c\.xlsx: the first sheet is empty"):
+        read_examples(tmp_path / "c.xlsx")
+
+
+def test_what_a_cell_of_xlsx_reads_like(tmp_path):
+    day = datetime(2024, 1, 2, 3, 4, 5)
+    cells = [
+        ("007", None, "007"),
+        (7, "000", "7"),
+        (0.5, "0%", "0.5"),
+        (1.0, "0.0", "1"),
+        (day.date(), "yyyy/m/d", "2024-01-02"),
+        (day, "yyyy/m/d h:mm", "2024-01-02 03:04:05"),
+        (day.time(), "h:mm", "03:04:05"),
+        (True, None, "true"),
+    ]
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx", {"strings_to_numbers": False}) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "x")
+        for number, (value, shape, _) in enumerate(cells, 1):
+            sheet.write(number, 0, value, book.add_format({"num_format": shape} if shape else {}))
+    assert [row.cells["x"] for row in open_rows(tmp_path / "a.xlsx")] == [read for *_, read in cells]
 
 
 def test_a_damaged_xlsx_is_named(tmp_path):

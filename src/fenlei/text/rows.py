@@ -55,7 +55,7 @@ def identity_of(path: Path) -> list[str | int]:
     return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
 
 
-def distinct_columns(header: list[str], name: str) -> tuple[str, ...]:
+def distinct_columns(header: list[str], name: str, *, line: int = 1) -> tuple[str, ...]:
     """The names in a header line; a column without one is called by its place, `column 3`, so that none is lost.
 
     Raises:
@@ -65,5 +65,7 @@ def distinct_columns(header: list[str], name: str) -> tuple[str, ...]:
     names = tuple(column or f"column {place}" for place, column in enumerate(given, 1))
     repeated = [column for column in names if names.count(column) > 1]
     if repeated:
-        raise DataError(f"{name}, line 1: the column {repeated[0]!r} occurs more than once", hint="rename one of them")
+        raise DataError(
+            f"{name}, line {line}: the column {repeated[0]!r} occurs more than once", hint="rename one of them"
+        )
     return names

@@ -1,42 +1,52 @@
 """The first sheet of an xlsx workbook, read by fastexcel (calamine)."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fenlei.errors import DataError
 from fenlei.text.rows import Row, RowSource, distinct_columns, identity_of
 
+# What calamine makes of a date without a time, and of a time without a date.
+_MIDNIGHT, _NO_DATE = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00"), re.compile(r"1899-12-3[01] (\d\d:\d\d:\d\d)")
+
 
 def open_workbook(path: Path) -> RowSource:
-    """The rows of the first sheet; every cell as the string that it shows.
+    """The rows of the first sheet, every cell as a string; the first row that is not empty names the columns.
+
+    Number formats are not applied: 7 shown as `007` is `7`, 50% is `0.5`, a date is `2024-01-02`.
 
     Raises:
         DataError: it is no workbook, or its first sheet is empty.
     """
-    header = next(_values(path), None)
+    line, header = next(_filled(path), (0, ()))
     if not header:
         raise DataError(f"{path}: the first sheet is empty")
-    columns = distinct_columns(["" if name is None else str(name) for name in header], str(path))
+    columns = distinct_columns(header, str(path), line=line)
     return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, columns), identity_of(path))
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
-    values = _values(path)
-    next(values, None)
-    for number, cells in enumerate(values, 2):
-        if any(cell is not None for cell in cells):
-            texts = ("" if cell is None else str(cell) for cell in cells)
-            yield Row(number, dict(zip(columns, texts, strict=False)))
+    rows = _filled(path)
+    next(rows, None)
+    yield from (Row(number, dict(zip(columns, cells, strict=False))) for number, cells in rows)
 
 
-def _values(path: Path) -> Iterator[tuple[Any, ...]]:
+def _filled(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows that hold anything, each with its number in the sheet."""
     import fastexcel
 
     try:
         book = fastexcel.read_excel(path)
-        # As strings: an id of 007 or a label of 1.0 stays what the cell shows.
-        sheet = book.load_sheet(0, header_row=None, dtypes="string", skip_whitespace_tail_rows=True)
-        yield from sheet.to_polars().iter_rows()
+        # As strings: an id typed as 007 stays it. Without rows to skip the empty ones at the top are counted too.
+        sheet = book.load_sheet(0, header_row=None, dtypes="string", skip_rows=0, skip_whitespace_tail_rows=True)
+        for number, cells in enumerate(sheet.to_polars().iter_rows(), 1):
+            if any(cell is not None for cell in cells):
+                yield number, ["" if cell is None else _readable(str(cell)) for cell in cells]
     except fastexcel.FastExcelError as error:
         raise DataError(f"{path} cannot be read as xlsx: {error}") from error
+
+
+def _readable(cell: str) -> str:
+    found = _NO_DATE.fullmatch(cell) or _MIDNIGHT.fullmatch(cell)
+    return found[1] if found else cell
