@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from pathlib import Path
 
 import fastexcel
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fenlei import DataError, ReadOptions, SettingsError
+from fenlei import DataError, FenleiError, ReadOptions, SettingsError
 from fenlei.predict import files as module
 from fenlei.predict.classifier import Classifier
 from fenlei.predict.files import predict_file
@@ -111,6 +113,47 @@ def test_a_state_that_cannot_be_trusted_begins_anew(tmp_path):
     assert run(tmp_path) == 0
     (tmp_path / "again.csv.part.json").write_text("{")
     assert run(tmp_path, "again.csv") == 0
+
+
+def test_what_cannot_be_replaced_is_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(SettingsError, match=r"out\.csv, which is a folder; a result is a file"):
+        run(tmp_path, kill_after=0)
+    (tmp_path / "open.csv").write_text("open in Excel")
+    opened = Path.open
+
+    def refusing(self, mode="r", *more, **named):
+        if self.name == "open.csv" and "+" in mode:
+            raise PermissionError(13, "Permission denied")
+        return opened(self, mode, *more, **named)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(SettingsError, match=r"open\.csv cannot be replaced: Permission denied") as caught:
+        run(tmp_path, "open.csv", kill_after=0)
+    assert "close it in other programs" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
+def test_a_result_that_cannot_take_its_name_is_kept(tmp_path, monkeypatch, name):
+    def refusing(*paths):
+        if str(paths[-1]).endswith(name):
+            raise PermissionError(13, "Permission denied")
+        renamed(*paths)
+
+    renamed, result_format = os.replace, name.partition(".")[2]
+    run(tmp_path, "whole", result_format=result_format)
+    monkeypatch.setattr(os, "replace", refusing)
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(
+        FenleiError, match=f"all rows are labelled, but .*{name} cannot be written: Permission"
+    ) as caught:
+        run(tmp_path, name, result_format=result_format)
+    assert f"{name}.part" in caught.value.hint
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_BLOCK", 10)
+    assert run(tmp_path, name, kill_after=0, result_format=result_format) == len(ROWS)
+    assert (tmp_path / name).read_bytes() == (tmp_path / "whole").read_bytes()
+    assert not list(tmp_path.glob("*.part*"))
 
 
 @pytest.mark.parametrize("result_format", ["csv", "jsonl", "parquet", "xlsx"])

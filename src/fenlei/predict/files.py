@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from fenlei.atomic import atomic_file, write_text
+from fenlei.atomic import write_text
+from fenlei.errors import FenleiError, SettingsError
 from fenlei.predict.classifier import Classifier
 from fenlei.predict.results import STREAMED, RowFormat, check_rows, finish
 from fenlei.text.unlabelled import TextSource
@@ -46,9 +47,12 @@ def predict_file(
     Raises:
         DataError: a bad row that is not to be skipped, or something the format cannot hold; what was
             labelled so far stays in `out.part`.
-        SettingsError: the input already has a column that would be added.
+        SettingsError: the input already has a column that would be added, or `out` cannot be replaced.
+        FenleiError: the finished result cannot be put in its place; it stays in `out.part`.
     """
     journal = journal or Journal()
+    # What would fail at the end is checked before the work.
+    _require_replaceable(out)
     rows_format = _row_format(classifier, texts, result_format, top_k)
     total = texts.count()
     check_rows(result_format, total)
@@ -69,8 +73,13 @@ def predict_file(
         for lines, rows in _labelled(classifier, texts, rows_format, top_k, part.rows, journal):
             part.append(lines, rows)
         journal.end()
-    with atomic_file(out) as temporary:
-        finish(result_format, part.path, temporary)
+    try:
+        finish(result_format, part.path, out)
+    except OSError as error:
+        raise FenleiError(
+            f"all rows are labelled, but {out} cannot be written: {error.strerror or error}",
+            hint=f"mend that and give the same command again: the rows are kept in {part.path}",
+        ) from error
     part.forget()
     return done_before
 
@@ -101,6 +110,20 @@ def predict_to_stream(
         stream.write(lines)
     stream.flush()
     journal.end()
+
+
+def _require_replaceable(out: Path) -> None:
+    if out.is_dir():
+        raise SettingsError(f"--out is {out}, which is a folder; a result is a file", hint="name a file in it")
+    if out.exists():
+        try:
+            # Windows lets nobody write to, nor replace, a file that Excel has open.
+            out.open("r+b").close()
+        except OSError as error:
+            raise SettingsError(
+                f"{out} cannot be replaced: {error.strerror or error}",
+                hint="close it in other programs, or name another --out",
+            ) from error
 
 
 def _row_format(classifier: Classifier, texts: TextSource, result_format: str, top_k: int | None) -> RowFormat:

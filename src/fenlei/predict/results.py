@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from fenlei.atomic import atomic_file
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError, SettingsError
 from fenlei.predict.prediction import Prediction
@@ -129,25 +130,32 @@ def check_rows(result_format: str, rows: int) -> None:
 
 
 def finish(result_format: str, grown: Path, out: Path) -> None:
-    """Turn the rows in `grown` into the final file `out`, which is a temporary name still."""
-    if result_format == "parquet":
-        import polars as pl
+    """Turn the rows in `grown` into the final file `out`, which appears whole; where that fails `grown` is still there.
 
-        # All columns as text: what a cell is was never guessed.
-        pl.scan_csv(grown, infer_schema=False, empty_string_is_null=False).sink_parquet(out)
-    elif result_format == "xlsx":
+    Raises:
+        OSError: `out` cannot be written.
+    """
+    if result_format in STREAMED:
+        # Straight to its name: under a temporary one it would go with it where the last step fails.
+        grown.replace(out)
+        return
+    with atomic_file(out) as temporary:
+        if result_format == "parquet":
+            import polars as pl
+
+            # All columns as text: what a cell is was never guessed.
+            pl.scan_csv(grown, infer_schema=False, empty_string_is_null=False).sink_parquet(temporary)
+            return
         import xlsxwriter
 
         as_text = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
         with (
             grown.open(encoding="utf-8", newline="") as file,
-            xlsxwriter.Workbook(str(out), {"constant_memory": True, **as_text}) as book,
+            xlsxwriter.Workbook(str(temporary), {"constant_memory": True, **as_text}) as book,
         ):
             sheet = book.add_worksheet()
             for number, cells in enumerate(csv.reader(file)):
                 sheet.write_row(number, 0, cells)
-    else:
-        grown.replace(out)
 
 
 def _text(cell: Any) -> str:
