@@ -22,6 +22,7 @@ from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Part, fit
 from fenlei.train.optimizer import build_optimizer, freeze_lowest, set_rate
 
+FRESH = FreshWeights(frozenset({"classifier.weight", "classifier.bias"}), False)
 RUNTIME = Runtime(device="cpu", precision="float32", threads=1)
 
 
@@ -80,12 +81,12 @@ def run(model=None, *, journal=None, judge=exact_match, checkpoints=None, resume
         **{"epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "head_learning_rate": 3e-3, "linear_probe": False}
         | settings
     )
-    freeze_lowest(model, settings.freeze_layers)
+    freeze_lowest(model, FRESH, settings.freeze_layers)
     if settings.gradient_checkpointing:
         model.recompute_layers()
     fitted = fit(
         model,
-        FreshWeights(frozenset(), False),
+        FRESH,
         *parts,
         task="multilabel",
         loss=zlpr,
@@ -243,9 +244,17 @@ def test_frozen_layers_stay_as_they_were():
     assert not any(name in stayed for name in before if ".layer.1." in name and not name.endswith("key.bias"))
 
 
+@pytest.mark.parametrize("more", [{}, {"gradient_checkpointing": True, "rdrop": 1.0, "awp": 0.01}], ids=str)
+def test_with_all_layers_frozen_the_head_learns_alone(more):
+    model, _ = run(epochs=1, freeze_layers=2, **more)
+    before = classifier().state_dict()
+    learned = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
+    assert learned == {"network.classifier.weight", "network.classifier.bias"}
+
+
 def test_more_frozen_layers_than_there_are_is_an_error():
     with pytest.raises(SettingsError, match="--freeze-layers is 3; this encoder has 2 layers"):
-        freeze_lowest(classifier(), 3)
+        freeze_lowest(classifier(), FRESH, 3)
 
 
 def test_fgm_needs_embeddings_that_learn():
@@ -255,9 +264,8 @@ def test_fgm_needs_embeddings_that_learn():
 
 def test_lower_layers_learn_at_a_lower_rate():
     model = classifier()
-    fresh = FreshWeights(frozenset({"classifier.weight", "classifier.bias"}), False)
     settings = TrainSettings(learning_rate=1e-3, head_learning_rate=5e-3, layer_decay=0.5)
-    optimizer = build_optimizer(model, fresh, settings)
+    optimizer = build_optimizer(model, FRESH, settings)
     names = {id(parameter): name for name, parameter in model.network.named_parameters()}
     rates = {names[id(one)]: group["peak"] for group in optimizer.param_groups for one in group["params"]}
     assert rates["classifier.weight"] == 5e-3

@@ -45,8 +45,8 @@ def build_optimizer(classifier: EncoderClassifier, fresh: FreshWeights, settings
     )
 
 
-def freeze_lowest(classifier: EncoderClassifier, layers: int) -> None:
-    """Take the embeddings and so many of the lowest layers out of training; 0: nothing.
+def freeze_lowest(classifier: EncoderClassifier, fresh: FreshWeights, layers: int) -> None:
+    """Take the embeddings and so many of the lowest layers out of training; 0: nothing, all of them: the head learns.
 
     Raises:
         SettingsError: the encoder has fewer layers of its own.
@@ -56,7 +56,8 @@ def freeze_lowest(classifier: EncoderClassifier, layers: int) -> None:
         shared = " (its layers share their weights)" if not depth else ""
         raise SettingsError(f"--freeze-layers is {layers}; this encoder has {depth} layers of their own{shared}")
     for name, parameter in classifier.network.named_parameters():
-        if layers and _height(classifier, name, depth) <= layers:
+        # What is not pretrained has nothing worth keeping.
+        if layers and name not in fresh.names and _height(classifier, name, depth) <= layers:
             parameter.requires_grad_(False)
 
 

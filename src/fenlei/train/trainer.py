@@ -98,7 +98,7 @@ class Trainer:
         classifier, fresh = new_classifier(
             self.encoder, self.labels.names, self.task, seed=self.settings.seed, pooling=self.settings.pooling
         )
-        freeze_lowest(classifier, self.settings.freeze_layers)
+        freeze_lowest(classifier, fresh, self.settings.freeze_layers)
         if self.settings.gradient_checkpointing:
             classifier.recompute_layers()
         limit = classifier.max_tokens
