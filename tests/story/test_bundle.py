@@ -4,12 +4,14 @@ import json
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from fenlei import BundleError, Classifier, DataError, Example, open_runtime
 from fenlei.bundle import Bundle
+from fenlei.text.split import split_examples
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],
@@ -142,6 +144,38 @@ def test_a_multiclass_task_gives_exactly_one_label(tiny_encoder, tmp_path):
 def test_one_string_is_no_list_of_texts(trained):
     with pytest.raises(DataError, match="takes a list of texts"):
         trained.predict("球队今天进决赛")
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([TEXTS[0], None], r"text 2 of 2 is 'None' of the type NoneType; a text is a str"),
+        ([float("nan")], r"text 1 of 1 is 'nan' of the type float"),
+        ([5], r"text 1 of 1 is '5' of the type int"),
+        (b"abc", r"text 1 of 3 is '97' of the type int"),
+        (["\ud800坏"], r"text 1 of 1 has half a character, '\\ud800', at 0"),
+        (pl.DataFrame({"text": TEXTS}), "takes a list of texts, and this is a DataFrame"),
+        ({"text": TEXTS}, "takes a list of texts, and this is a dict"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("ask", ["predict", "scores", "logits"])
+def test_what_is_no_text_is_named(trained, ask, texts, message):
+    with pytest.raises(DataError, match=message):
+        getattr(trained, ask)(texts)
+
+
+def test_any_iterable_will_do(trained):
+    examples = rows(60, 2)
+    expected = trained.predict(TEXTS)
+    assert trained.predict(iter(TEXTS)) == trained.predict(np.array(TEXTS)) == trained.predict(tuple(TEXTS)) == expected
+    assert trained.predict(pl.Series(TEXTS)) == expected
+    assert trained.has_seen(row.text for row in examples).all()
+    assert trained.evaluate(iter(examples)).report.to_dict() == trained.evaluate(examples).report.to_dict()
+    again, listed = (trained.refit_decision(examples=few) for few in (iter(examples), examples))
+    assert again.fitted_decision.decision == listed.fitted_decision.decision
+    parts = [split_examples(few, ratios={"train": 0.8, "test": 0.2}, seed=1) for few in (iter(examples), examples)]
+    assert parts[0] == parts[1]
 
 
 def test_no_rows_are_no_evaluation(trained):

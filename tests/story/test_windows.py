@@ -117,6 +117,24 @@ def test_order_and_company_change_no_answer(classifier):
     )
 
 
+def test_any_iterable_of_texts_gets_its_own_windows(classifier):
+    class Series:
+        """A column whose rows are named by numbers, as that of a filtered pandas table: [5] is the row named 5."""
+
+        def __iter__(self):
+            return iter(TEXTS)
+
+        def __len__(self):
+            return len(TEXTS)
+
+        def __getitem__(self, name):
+            return TEXTS[::-1][name]
+
+    expected = classifier.predict(TEXTS)
+    assert classifier.predict(Series()) == expected
+    assert classifier.predict(text for text in TEXTS) == expected
+
+
 def test_a_reloaded_classifier_names_the_same_windows(classifier, folder):
     reloaded = Classifier.load(folder, device="cpu", precision="float32", threads=1)
     np.testing.assert_allclose(reloaded.scores(TEXTS), classifier.scores(TEXTS), atol=1e-6)

@@ -1,6 +1,6 @@
 """Texts -> scores -> labels: the classifier as its users hold it, from Python and behind the command line."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from fenlei.judge.rules import Rules
 from fenlei.predict.evaluate import Evaluation, evaluate, found_in
 from fenlei.predict.prediction import Prediction, decide
 from fenlei.predict.refit import refit
-from fenlei.predict.scoring import Scorer
+from fenlei.predict.scoring import Scorer, list_of_texts
 from fenlei.runtime import Runtime, library_versions, open_runtime
 from fenlei.text.example import Example, fingerprints
 from fenlei.text.labels import Task
@@ -82,10 +82,10 @@ class Classifier:
         """Whether long texts are read in several windows."""
         return self._bundle.text.truncation == "windows"
 
-    def has_seen(self, texts: Sequence[str]) -> NDArray[np.bool_] | None:
+    def has_seen(self, texts: Iterable[str]) -> NDArray[np.bool_] | None:
         """(B,) whether each text helped to make the classifier; None: its bundle keeps no fingerprints."""
         seen = self._bundle.seen
-        return None if seen is None else np.any(list(found_in(texts, seen).values()), axis=0)
+        return None if seen is None else np.any(list(found_in(list_of_texts(texts), seen).values()), axis=0)
 
     def fingerprint(self) -> dict[str, Any]:
         """What the answers depend on, as JSON: the bundle's content, and how it is computed."""
@@ -187,7 +187,7 @@ class Classifier:
         plan: DecisionPlan | None = None,
         *,
         rules: Rules | None = None,
-        examples: Sequence[Example] | None = None,
+        examples: Iterable[Example] | None = None,
         source: str = "other rows",
         advance: Callable[[int], None] = lambda texts: None,
     ) -> "Classifier":
@@ -205,7 +205,8 @@ class Classifier:
             DataError: no row is left, or a label is unknown to the classifier.
             SettingsError: the rules do not fit the task.
         """
-        return self._with(refit(self._scorer, plan, rules, examples, source, advance))
+        rows = None if examples is None else tuple(examples)
+        return self._with(refit(self._scorer, plan, rules, rows, source, advance))
 
     def restore_decision(self) -> "Classifier":
         """The same classifier with the decision before the last change; the present one becomes the previous one.
@@ -221,13 +222,13 @@ class Classifier:
         return Classifier(bundle, self._runtime)
 
     def logits(
-        self, texts: Sequence[str], *, advance: Callable[[int], None] = lambda texts: None
+        self, texts: Iterable[str], *, advance: Callable[[int], None] = lambda texts: None
     ) -> NDArray[np.float32]:
         """(B, C) raw outputs, in the order of `texts` and of `labels`; arguments and errors as for `scores`."""
         return self._scorer.logits(texts, advance=advance)
 
     def scores(
-        self, texts: Sequence[str], *, advance: Callable[[int], None] = lambda texts: None
+        self, texts: Iterable[str], *, advance: Callable[[int], None] = lambda texts: None
     ) -> NDArray[np.float64]:
         """(B, C) calibrated scores in [0, 1], in the order of `texts` and of `labels`.
 
@@ -236,12 +237,12 @@ class Classifier:
             advance: called with the number of texts done, for progress.
 
         Raises:
-            DataError: `texts` is one string.
+            DataError: `texts` is one string or a whole table, or holds something that is no text.
         """
         return self._scorer.scores(texts, advance=advance)
 
     def predict(
-        self, texts: Sequence[str], *, top_k: int | None = None, advance: Callable[[int], None] = lambda texts: None
+        self, texts: Iterable[str], *, top_k: int | None = None, advance: Callable[[int], None] = lambda texts: None
     ) -> list[Prediction]:
         """The labels of each text, and of long texts that were read in windows those that decided.
 
@@ -251,7 +252,7 @@ class Classifier:
             advance: called with the number of texts done, for progress.
 
         Raises:
-            DataError: `texts` is one string.
+            DataError: `texts` is one string or a whole table, or holds something that is no text.
         """
         scores, deciding = self._scorer.scores_and_deciding(texts, advance=advance)
         return decide(self.decision, self.labels, scores, deciding, top_k=top_k)
@@ -261,14 +262,14 @@ class Classifier:
         return decide(self.decision, self.labels, scores, top_k=top_k)
 
     def evaluate(
-        self, examples: Sequence[Example], *, advance: Callable[[int], None] = lambda texts: None
+        self, examples: Iterable[Example], *, advance: Callable[[int], None] = lambda texts: None
     ) -> Evaluation:
         """Measure the classifier, and its linear baseline beside it, on labelled examples.
 
         Raises:
             DataError: there are no rows, or a label is unknown to the classifier.
         """
-        return evaluate(self._scorer, examples, advance)
+        return evaluate(self._scorer, tuple(examples), advance)
 
 
 def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]] | None, data: dict[str, Any]) -> Bundle:

@@ -3,7 +3,7 @@
 Shapes: B texts, C labels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +38,37 @@ class Deciding:
         return self.spans[row][self.highest[row, label]] if row in self.spans else None
 
 
+def list_of_texts(texts: Iterable[str]) -> list[str]:
+    """The texts of any iterable, such as a generator or one column of a table.
+
+    Raises:
+        DataError: it is one string or a whole table, or holds something that is no text; says where.
+    """
+    if isinstance(texts, str):
+        raise DataError("predict takes a list of texts, and this is one string", hint="write [text]")
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):
+        raise DataError(
+            f"predict takes a list of texts, and this is a {type(texts).__name__}",
+            hint="give one column of it, such as table['text']",
+        )
+    listed = list(texts)
+    for row, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise DataError(
+                f"text {row + 1} of {len(listed):,} is {str(text)[:40]!r} of the type {type(text).__name__}; "
+                "a text is a str",
+                hint="leave such rows out, or give '' for a text that is empty",
+            )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"text {row + 1} of {len(listed):,} has half a character, {text[error.start]!r}, at {error.start}",
+                hint="read the text anew from where it was whole, or leave the half out",
+            ) from error
+    return listed
+
+
 class Scorer:
     """A bundle ready to compute.
 
@@ -51,39 +82,40 @@ class Scorer:
         self._text_encoder = bundle.text_encoder()
         bundle.classifier.network.to(runtime.device)
 
-    def logits(self, texts: Sequence[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
+    def logits(self, texts: Iterable[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
         """(B, C) of the classifier, in the order of `texts`.
 
         Raises:
-            DataError: `texts` is one string.
+            DataError: as `list_of_texts`.
         """
         return self.logits_of(self.encode(texts), advance=advance)
 
-    def encode(self, texts: Sequence[str]) -> TokenTable:
+    def encode(self, texts: Iterable[str]) -> TokenTable:
         """The texts as the encoder sees them; errors as for `logits`."""
-        if isinstance(texts, str):
-            raise DataError("predict takes a list of texts, and this is one string", hint="write [text]")
-        return self._text_encoder.encode(texts)
+        return self._text_encoder.encode(list_of_texts(texts))
 
     def logits_of(self, table: TokenTable, *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
         """(B, C) of the classifier, in the order of `table`."""
         return predict_logits(self._classifier, table, self.runtime, advance=advance)
 
-    def scores(self, texts: Sequence[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
+    def scores(self, texts: Iterable[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
         """(B, C) scores in [0, 1], in the order of `texts`; errors as for `logits`."""
-        return self._scores(texts, self.logits(texts, advance=advance))
+        listed = list_of_texts(texts)
+        return self._scores(listed, self.logits(listed, advance=advance))
 
     def scores_and_deciding(
-        self, texts: Sequence[str], *, advance: Advance = lambda texts: None
+        self, texts: Iterable[str], *, advance: Advance = lambda texts: None
     ) -> tuple[NDArray[np.float64], Deciding | None]:
         """(B, C) scores as `scores`, and the windows that decided them; None: every text is one window."""
-        table = self.encode(texts)
+        # A table's column is asked for its rows by their names and not by their places.
+        listed = list_of_texts(texts)
+        table = self.encode(listed)
         logits, highest = predict_windows(self._classifier, table, self.runtime, advance=advance)
         if highest is None or table.windows is None:
-            return self._scores(texts, logits), None
+            return self._scores(listed, logits), None
         long = np.flatnonzero(table.windows.counts > 1).tolist()
-        deciding = Deciding(highest, {row: self._text_encoder.window_spans(texts[row]) for row in long})
-        return self._scores(texts, logits), deciding
+        deciding = Deciding(highest, {row: self._text_encoder.window_spans(listed[row]) for row in long})
+        return self._scores(listed, logits), deciding
 
     @cached_property
     def _classifier(self) -> EncoderClassifier:

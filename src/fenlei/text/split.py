@@ -1,6 +1,6 @@
 """Examples -> parts: seeded, stratified, with groups and duplicates on one side."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from fenlei.text.labels import LabelSet, Task, settle_task
 
 
 def split_examples(
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     task: Task | None = None,
     *,
     ratios: Mapping[str, float],
@@ -40,6 +40,7 @@ def split_examples(
     Raises:
         DataError: there are fewer groups than parts.
     """
+    examples = tuple(examples)
     names, shares = list(ratios), np.array(list(ratios.values()))
     groups = _groups(examples, near)
     count = int(groups.max()) + 1 if len(groups) else 0
