@@ -245,6 +245,52 @@ def test_rows_that_leak_leave_training(fenlei, tmp_path, tiny_encoder):
     assert "--leaks is 'ignore'; accepted are drop, keep, error" in refused.err
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_test_part_that_does_not_fit_is_refused_before_the_work(fenlei, tmp_path, seeds):
+    data, test = write_rows(tmp_path / "a.csv", 60, seed=3), tmp_path / "t.csv"
+    command = ["train", data, "--test", test, "--out", tmp_path / "o", "--encoder", "nowhere", "--seeds", seeds]
+    test.write_text("text,labels\n球队比赛,天文\n", encoding="utf-8")
+    done = fenlei(*command, expect=1)
+    assert "the test part does not fit: row 2: the label '天文' is not among the 3 labels" in done.err
+    classes = tmp_path / "classes.csv"
+    classes.write_text("text,label\n" + "".join(f"文{n},{'甲乙'[n % 2]}\n" for n in range(40)), encoding="utf-8")
+    test.write_text("text,labels\n球队比赛,甲|乙\n新药,甲\n", encoding="utf-8")
+    done = fenlei("train", classes, *command[2:], expect=1)
+    assert "the test part does not fit: row 2 has 2 labels (甲, 乙); a multiclass task has exactly one" in done.err
+    assert not (tmp_path / "o.run").exists()
+
+
+def test_a_part_without_rows_is_refused_before_the_work(fenlei, tmp_path):
+    few = tmp_path / "few.csv"
+    few.write_text("text,labels\n球队比赛,甲\n股票涨跌,乙\n新药临床,丙\n", encoding="utf-8")
+    done = fenlei("train", few, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
+    assert "the dev part has no rows" in done.err
+    assert "some with --dev" in done.err
+
+
+def test_a_new_run_leaves_nothing_of_another(fenlei, tmp_path, tiny_encoder):
+    data, out = write_rows(tmp_path / "a.csv", 80, seed=3), tmp_path / "o"
+    run = out.with_name("o.run")
+    more = ["--encoder", tiny_encoder, "--out", out, "--epochs", 1, *SETTINGS, "--overwrite"]
+    test = write_rows(tmp_path / "t.csv", 5, seed=3)
+    fenlei("train", data, "--test", test, *more, "--seeds", 2)
+    assert {path.name for path in run.iterdir()} == {"journal.jsonl", "leaks.csv", "seeds", "seeds.json", "split"}
+    other, dev = write_rows(tmp_path / "b.csv", 80, seed=4), write_rows(tmp_path / "d.csv", 20, seed=5)
+    fenlei("train", other, "--dev", dev, *more)
+    assert [path.name for path in run.rglob("*") if path.is_file()] == ["journal.jsonl"]
+
+
+def test_a_split_can_be_trained_on_again(fenlei, tmp_path, tiny_encoder):
+    data, split = write_rows(tmp_path / "a.csv", 80, seed=3), tmp_path / "o.run" / "split"
+    more = ["--encoder", tiny_encoder, "--out", tmp_path / "o", "--epochs", 1, *SETTINGS, "--overwrite"]
+    fenlei("train", data, *more)
+    before = {path.name: path.read_bytes() for path in split.iterdir()}
+    fenlei("train", split / "train.csv", "--dev", split / "dev.csv", "--test", split / "test.csv", *more)
+    refused = fenlei("train", split / "train.csv", *more, expect=1)
+    assert "train.csv lies where the parts would be written" in refused.err
+    assert {path.name: path.read_bytes() for path in split.iterdir()} == before
+
+
 def test_several_seeds_leave_the_best_on_dev(fenlei, tmp_path, tiny_encoder):
     data, out = write_rows(tmp_path / "训练.csv", 200, seed=1), tmp_path / "m"
     arguments = [data, "--encoder", tiny_encoder, "--out", out, "--epochs", 2, *SETTINGS, "--seeds", 2, "--seed", 7]

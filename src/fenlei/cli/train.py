@@ -89,26 +89,31 @@ def train(
     refuse_to_overwrite(out, overwrite=overwrite)
     runtime = open_runtime(**where)
     console = Console(stderr=True)
-    files = {name: paths for name, paths in (("train", data), ("dev", dev), ("test", test)) if paths}
-    parts = read_labelled_parts(files, read_options, console, task=settings.task)
-    say_audit(parts, settings.task, console)
     run = folder_of_run(out)
+    given_files = {"train": data, "dev": dev or [], "test": test or []}
+    named = {name: files for name, files in given_files.items() if files}
+    parts = read_labelled_parts(named, read_options, console, task=settings.task)
+    say_audit(parts, settings.task, console)
     # Leaked rows go before a dev part is cut, so that none gets into dev either.
     parts = _without_leaks(parts, leaks, run / "leaks.csv", console)
-    parts = _with_all_parts(parts, settings, run / "split", console)
+    every_file = [path for files in given_files.values() for path in files]
+    cut = _missing_parts(parts, settings)
+    if cut and (own := _read_from(run / "split", every_file)):
+        raise DataError(
+            f"{own} lies where the parts would be written", hint="give --dev and --test too, or name another --out"
+        )
+    parts = parts | cut
+    _require_fitting(parts, settings)
     record = {
-        "files": {name: [str(path) for path in files.get(name, ())] for name in ("train", "dev", "test")},
+        "files": {name: [str(path) for path in files] for name, files in given_files.items()},
         "rows": {name: len(rows) for name, rows in parts.items()},
         "text_columns": list(read_options.text_columns),
         "pair": read_options.pair,
     }
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
-        # Checkpoints of this run's last part, and of its folds.
-        for left_over in (run / "journal.jsonl", *run.glob("checkpoint-*"), *run.glob("fold-*.safetensors")):
-            left_over.unlink(missing_ok=True)
-        for folder in run.glob("fold-*/"):
-            shutil.rmtree(folder)
+        _delete_leavings(run, every_file)
+    _write_split(run / "split", cut, settings.seed, console)
     way: dict[str, Any] = {
         "settings": settings,
         "runtime": runtime,
@@ -147,21 +152,70 @@ def folder_of_run(out: Path) -> Path:
     return out.with_name(f"{out.name}.run")
 
 
-def _with_all_parts(parts: Parts, settings: "TrainSettings", folder: Path, console: "Console") -> Parts:
+def _missing_parts(parts: Parts, settings: "TrainSettings") -> Parts:
     """Cut a missing dev part from the training rows, with it a missing test part; never a dev part from test."""
-    from fenlei.cli.reading import say
     from fenlei.text.split import split_examples
+
+    if "dev" in parts:
+        return {}
+    ratios = {"train": 0.9, "dev": 0.1} if "test" in parts else {"train": 0.8, "dev": 0.1, "test": 0.1}
+    return split_examples(parts["train"], settings.task, ratios=ratios, seed=settings.seed)
+
+
+def _require_fitting(parts: Parts, settings: "TrainSettings") -> None:
+    """Refuse a dev or test part that the classifier could not be measured on.
+
+    Raises:
+        DataError: it has no rows, a label that the training rows lack, or rows of another task.
+    """
+    from fenlei.text.labels import LabelSet, settle_task
+
+    task, labels = settings.task or settle_task(parts["train"]), LabelSet.from_examples(parts["train"])
+    for name in ("dev", "test"):
+        rows = parts.get(name)
+        if rows is None:
+            continue
+        if not rows:
+            raise DataError(f"the {name} part has no rows", hint=f"give more rows, or some with --{name}")
+        try:
+            labels.encode_sparse(rows, task)
+        except DataError as error:
+            raise DataError(f"the {name} part does not fit: {error}", hint=error.hint) from error
+
+
+def _read_from(folder: Path, files: list[Path]) -> Path | None:
+    """The first of the files that lies in `folder`."""
+    return next((file for file in files if file.resolve().is_relative_to(folder.resolve())), None)
+
+
+def _delete_leavings(run: Path, files: list[Path]) -> None:
+    """Delete what an earlier run left in `run`; not its split, where this run reads one of its files there."""
+    from fenlei.study.seeds import delete_seeds
+
+    for left_over in (run / "journal.jsonl", run / "seeds.json"):
+        left_over.unlink(missing_ok=True)
+    # Checkpoints of that run's last part, and of its folds.
+    for left_over in (*run.glob("checkpoint-*"), *run.glob("fold-*.safetensors")):
+        left_over.unlink()
+    for folder in run.glob("fold-*/"):
+        shutil.rmtree(folder)
+    delete_seeds(run / "seeds")
+    if not _read_from(run / "split", files):
+        for part in ("train", "dev", "test"):
+            (run / "split" / f"{part}.csv").unlink(missing_ok=True)
+
+
+def _write_split(folder: Path, cut: Parts, seed: int, console: "Console") -> None:
+    """Write the parts that were cut; those of a run that goes on are there, and the same."""
+    from fenlei.cli.reading import say
     from fenlei.text.write import write_examples
 
-    if "dev" not in parts:
-        ratios = {"train": 0.9, "dev": 0.1} if "test" in parts else {"train": 0.8, "dev": 0.1, "test": 0.1}
-        cut = split_examples(parts["train"], settings.task, ratios=ratios, seed=settings.seed)
-        for name, rows in cut.items():
+    for name, rows in cut.items():
+        if not (folder / f"{name}.csv").exists():
             write_examples(folder / f"{name}.csv", rows)
-        parts = parts | cut
+    if cut:
         sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in cut.items())
-        say(console, f"split      {sizes} rows (seed {settings.seed}), written to {folder}")
-    return parts
+        say(console, f"split      {sizes} rows (seed {seed}), written to {folder}")
 
 
 def _without_leaks(parts: Parts, leaks: str, listed: Path, console: "Console") -> Parts:
@@ -173,6 +227,7 @@ def _without_leaks(parts: Parts, leaks: str, listed: Path, console: "Console") -
     from fenlei.cli.reading import say
     from fenlei.text.leaks import find_leaks, leaks_csv
 
+    listed.unlink(missing_ok=True)
     every = find_leaks(parts)
     found = [leak for leak in every if leak.part == "train"]
     if not every:
