@@ -134,7 +134,7 @@ def run(kills: int) -> dict[str, object]:
     predict_seconds = timed([*predict, "--out", "whole.csv"])
 
     def train_command() -> list[str]:
-        resume = ["--resume"] if list(Path("killed.run").glob("checkpoint-*")) else []
+        resume = ["--resume"] if Path("killed.run/journal.jsonl").exists() else []
         # A kill between the last rename and the end leaves a whole bundle.
         return [*train, "--out", "killed", *resume, "--overwrite"]
 

@@ -317,6 +317,40 @@ def test_nothing_to_resume(fenlei, tmp_path, tiny_encoder):
     data = write_rows(tmp_path / "a.csv", 60, seed=3)
     done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--resume", *SETTINGS, expect=1)
     assert "there is no checkpoint to resume from" in done.err
+    assert not (tmp_path / "o.run").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "more"),
+    [("encoder", []), ("probe", []), ("probe", ["--folds", 2]), ("probe", ["--seeds", 2])],
+    ids=str,
+)
+def test_a_run_without_a_checkpoint_is_resumed_from_the_start(
+    fenlei, tmp_path, tiny_encoder, monkeypatch, more, moment
+):
+    data = write_rows(tmp_path / "a.csv", 80, seed=3)
+    train = ["train", data, "--encoder", tiny_encoder, *SETTINGS, *more]
+
+    def interrupt(*arguments, **named):
+        raise KeyboardInterrupt
+
+    # Ctrl-C while the encoder is loaded, or in the first probe.
+    place = {"encoder": "job.open_encoder", "probe": "loop.fit_head"}[moment]
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(f"fenlei.train.{place}", interrupt)
+        fenlei(*train, "--out", tmp_path / "o", "--epochs", 1, expect=130)
+    split = {path: path.read_bytes() for path in (tmp_path / "o.run" / "split").iterdir()}
+    if moment != "encoder":
+        refused = fenlei(*train, "--out", tmp_path / "o", "--epochs", 2, "--seed", 7, "--resume", expect=1)
+        assert "epochs was 1 and is now 2" in refused.err
+        assert len(refused.err) < 3000
+        assert split == {path: path.read_bytes() for path in split}
+    done = fenlei(*train, "--out", tmp_path / "o", "--epochs", 1, "--resume")
+    assert "resumed    from the start" in done.err
+    fenlei(*train, "--out", tmp_path / "whole", "--epochs", 1)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("o", "whole")]
+    assert weights[0] == weights[1]
+    assert {path.name for path in (tmp_path / "o.run").iterdir()} <= {"journal.jsonl", "split", "seeds", "seeds.json"}
 
 
 def test_the_list_of_flags_changes_only_on_purpose():

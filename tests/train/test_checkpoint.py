@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenlei.errors import FenleiError, SettingsError
-from fenlei.train.checkpoint import Checkpoints
+from fenlei.train.checkpoint import Checkpoints, what_differs
 from fenlei.train.journal import Journal
 from fenlei.train.recipes import RECIPES
 
@@ -85,6 +85,34 @@ def test_other_circumstances_are_refused_and_named(tmp_path):
     interrupted(tmp_path, 12)
     with pytest.raises(SettingsError, match="cannot be resumed exactly: threads was 1 and is now 2"):
         resumed(tmp_path, FACTS | {"threads": 2})
+    with pytest.raises(SettingsError, match=r"exactly: seed was 42 and is now 43$"):
+        resumed(tmp_path, FACTS | {"settings": {"seed": 43}})
+
+
+def test_only_what_differs_is_told_and_long_values_are_cut_short():
+    before = {"a": 1, "settings": {"epochs": 2, "seed": 1}, "labels": ["财经"]}
+    now = {"a": 1, "settings": {"epochs": 3, "seed": 1, "new": 0}, "labels": ["体育"] * 10_000}
+    told = what_differs(before, now)
+    assert told[0].startswith("labels was ['财经'] and is now ['体育', '体育'")
+    assert len(told[0]) < 150
+    assert told[1:] == ["epochs was 2 and is now 3", "new was None and is now 0"]
+
+
+def test_a_run_that_begins_anew_leaves_no_checkpoint_of_another(tmp_path):
+    interrupted(tmp_path, 22)
+    checkpoints = Checkpoints(tmp_path, FACTS)
+    checkpoints.begin()
+    assert checkpoints.begun
+    assert not checkpoints.exist
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    checkpoints.require_begun()
+    (tmp_path / "run.json").write_text("[1")
+    with pytest.raises(FenleiError, match=r"run\.json is damaged"):
+        checkpoints.require_begun()
+    checkpoints.clear()
+    assert not checkpoints.begun
+    with pytest.raises(FenleiError, match="there is no checkpoint to resume from in"):
+        checkpoints.require_begun()
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):

@@ -10,7 +10,7 @@ import typer
 from fenlei.atomic import write_text
 from fenlei.cli import options
 from fenlei.cli.flags import settings_flags, with_flags
-from fenlei.errors import DataError, SettingsError
+from fenlei.errors import DataError, FenleiError, SettingsError
 from fenlei.text.example import Example
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def train(
     from fenlei.cli.reading import read_labelled_parts, say, say_audit
     from fenlei.predict.classifier import Classifier
     from fenlei.runtime import open_runtime
+    from fenlei.study.protocol import CIRCUMSTANCES, can_go_on
     from fenlei.study.seeds import train_seeds
     from fenlei.text.read import ReadOptions
     from fenlei.train.journal import Journal
@@ -87,9 +88,17 @@ def train(
     if leaks not in LEAKS:
         raise SettingsError(f"--leaks is {leaks!r}; accepted are {', '.join(LEAKS)}")
     refuse_to_overwrite(out, overwrite=overwrite)
+    run = folder_of_run(out)
+    if resume and not (run / "journal.jsonl").exists():
+        raise FenleiError(
+            f"there is no checkpoint to resume from in {run}: no run has begun there",
+            hint="leave out --resume to start from the beginning",
+        )
     runtime = open_runtime(**where)
     console = Console(stderr=True)
-    run = folder_of_run(out)
+    if resume and not (can_go_on(run) or (run / "seeds" / CIRCUMSTANCES).exists()):
+        say(console, "resumed    from the start: the run had not come to its training yet, or it was done")
+        resume = False
     given_files = {"train": data, "dev": dev or [], "test": test or []}
     named = {name: files for name, files in given_files.items() if files}
     parts = read_labelled_parts(named, read_options, console, task=settings.task)
@@ -191,8 +200,9 @@ def _read_from(folder: Path, files: list[Path]) -> Path | None:
 def _delete_leavings(run: Path, files: list[Path]) -> None:
     """Delete what an earlier run left in `run`; not its split, where this run reads one of its files there."""
     from fenlei.study.seeds import delete_seeds
+    from fenlei.train.checkpoint import RUN
 
-    for left_over in (run / "journal.jsonl", run / "seeds.json"):
+    for left_over in (run / "journal.jsonl", run / "seeds.json", run / RUN):
         left_over.unlink(missing_ok=True)
     # Checkpoints of that run's last part, and of its folds.
     for left_over in (*run.glob("checkpoint-*"), *run.glob("fold-*.safetensors")):

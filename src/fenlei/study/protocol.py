@@ -13,7 +13,7 @@ from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.split import split_examples
-from fenlei.train.checkpoint import what_differs
+from fenlei.train.checkpoint import RUN, what_differs
 from fenlei.train.config import TrainSettings
 
 CIRCUMSTANCES = "study.json"
@@ -123,8 +123,8 @@ def settle_folder(folder: Path, rows: Sequence[Sequence[Example]], settings: Tra
 
 
 def can_go_on(folder: Path) -> bool:
-    """Whether an interrupted training left checkpoints, or the scores of a fold, in `folder`."""
-    return any(next(folder.rglob(f"{kind}-*.safetensors"), None) for kind in ("checkpoint", "fold"))
+    """Whether an interrupted training left checkpoints, the scores of a fold, or its beginning in `folder`."""
+    return any(next(folder.rglob(kind), None) for kind in ("checkpoint-*.safetensors", "fold-*.safetensors", RUN))
 
 
 def _digest(rows: Sequence[Sequence[Example]]) -> str:

@@ -1,8 +1,9 @@
 """Checkpoints from which an interrupted training run goes on to the same weights, on a CPU to the bit.
 
 One safetensors file holds everything that the rest of the run depends on: weights, optimizer, random
-state, place in the data order, and the best epoch so far. Its metadata holds the circumstances; a run
-under other circumstances could not be exact and is refused before it starts.
+state, place in the data order, and the best epoch so far. Its metadata holds the circumstances, as does
+`run.json` beside it from the beginning on; a run under other circumstances could not be exact and is refused
+before it starts.
 """
 
 import json
@@ -16,13 +17,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fenlei.atomic import atomic_file
+from fenlei.atomic import atomic_file, write_text
 from fenlei.errors import FenleiError, SettingsError
+
+RUN = "run.json"
+"""The file that says which run has begun in its folder."""
 
 # A checkpoint is due when the time since the last is this many times what the last one cost.
 _WORK_PER_SAVING = 50
 _SHORTEST_PAUSE = 30.0
 _KEPT = 2
+# Ten thousand labels are a value too.
+_SHOWN = 80
 
 
 @dataclass
@@ -85,6 +91,34 @@ class Checkpoints:
         self._every = every
         self._last, self._cost = time.monotonic(), 0.0
 
+    def begin(self) -> None:
+        """Delete what another run left here and note which one begins.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self.clear()
+        if self._folder is not None:
+            write_text(self._folder / RUN, json.dumps(self._circumstances, ensure_ascii=False) + "\n")
+
+    def require_begun(self) -> None:
+        """Refuse to go on with a run that never began here, or that was another.
+
+        Raises:
+            FenleiError: none began, or the note of it is damaged.
+            SettingsError: the circumstances were others; says which.
+        """
+        if self._folder is None or not (self._folder / RUN).exists():
+            self._newest()
+            return
+        try:
+            stored = dict(json.loads((self._folder / RUN).read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise FenleiError(
+                f"{self._folder / RUN} is damaged: {error}", hint="leave out --resume to start from the beginning"
+            ) from error
+        self._require_same(stored)
+
     def save_if_due(
         self, update: int, progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer
     ) -> None:
@@ -122,20 +156,13 @@ class Checkpoints:
             FenleiError: there is no checkpoint, or the newest is damaged.
             SettingsError: the circumstances are not those of the checkpoint; says which.
         """
-        found = self._all()
-        if not found:
-            raise FenleiError(
-                f"there is no checkpoint to resume from in {self._folder}",
-                hint="leave out --resume to start from the beginning",
-            )
+        newest = self._newest()
         try:
-            with safe_open(found[-1], framework="pt") as file:
+            with safe_open(newest, framework="pt") as file:
                 metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise FenleiError(
-                f"{found[-1]} is damaged: {error}", hint="delete it: the one before will be used"
-            ) from error
+            raise FenleiError(f"{newest} is damaged: {error}", hint="delete it: the one before will be used") from error
         self._require_same(json.loads(metadata["circumstances"]))
         network.load_state_dict(_under("network.", tensors))
         optimizer_state = optimizer.state_dict()
@@ -161,10 +188,25 @@ class Checkpoints:
         """Whether there is one to resume from."""
         return bool(self._all())
 
+    @property
+    def begun(self) -> bool:
+        """Whether a run has begun here and is not done."""
+        return self.exist or (self._folder is not None and (self._folder / RUN).exists())
+
     def clear(self) -> None:
-        """Delete them all: the run is done."""
+        """Delete them all, and the note that a run began: it is done."""
         for path in self._all():
             path.unlink()
+        if self._folder is not None:
+            (self._folder / RUN).unlink(missing_ok=True)
+
+    def _newest(self) -> Path:
+        if not self.exist:
+            raise FenleiError(
+                f"there is no checkpoint to resume from in {self._folder}",
+                hint="leave out --resume to start from the beginning",
+            )
+        return self._all()[-1]
 
     def _all(self) -> list[Path]:
         return sorted(self._folder.glob("checkpoint-*.safetensors")) if self._folder else []
@@ -183,12 +225,23 @@ class Checkpoints:
 
 
 def what_differs(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The fields that are not what they were, each with both values, in the order of their names."""
-    return [
-        f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
+    """The fields that are not what they were, each with both values, in the order of their names.
+
+    Of a field that holds fields itself, as the settings, those of them.
+    """
+    found = []
+    for name in sorted(before.keys() | now.keys()):
+        was, now_is = before.get(name), now.get(name)
+        if isinstance(was, dict) and isinstance(now_is, dict):
+            found += what_differs(was, now_is)
+        elif was != now_is:
+            found.append(f"{name} was {_shortened(was)} and is now {_shortened(now_is)}")
+    return found
+
+
+def _shortened(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def _tensors(progress: Progress, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -68,7 +68,9 @@ class Folds:
         if kept is not None and self._trainer.resume and (found := _read(kept, start)):
             self._trainer.journal.say("its scores are there from before")
             return found
-        self._trainer.fit(start, None if self._folder is None else self._folder / name)
+        own = None if self._folder is None else self._folder / name
+        self._trainer.begin(start, own)
+        self._trainer.fit(start, own)
         baseline = self._trainer.fit_baseline(start)
         scores = {
             "logits": self._trainer.logits(start, held_out),

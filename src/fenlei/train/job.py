@@ -144,8 +144,10 @@ def train(
         journal.say(f"warning: {warning}")
 
     folds = Folds(trainer, train_rows, settings.folds, checkpoint_folder) if settings.folds else None
+    # Before the folds: a run that cannot be resumed is refused before their work.
+    trainer.begin(start, checkpoint_folder, must_resume=folds is None)
     fold_scores = folds.scores() if folds else None
-    fitted = trainer.fit(start, checkpoint_folder, must_resume=folds is None)
+    fitted = trainer.fit(start, checkpoint_folder)
     baseline = trainer.fit_baseline(start)
     held_out = HeldOut(fitted.dev_logits, trainer.baseline_logits(baseline, dev_rows), dev_truth, "dev")
     if fold_scores:

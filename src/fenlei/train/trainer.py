@@ -119,16 +119,37 @@ class Trainer:
         }
         return Start(classifier, fresh, rows, part, circumstances)
 
-    def fit(self, start: Start, checkpoint_folder: Path | None, *, must_resume: bool = False) -> Fitted:
-        """Train the classifier in place; it keeps the weights of the epoch that judged best on dev.
+    def begin(self, start: Start, checkpoint_folder: Path | None, *, must_resume: bool = False) -> None:
+        """Note that the training of `start` begins, or make sure that it is the one to go on with.
 
         Args:
-            start: what to train.
+            start: what will be trained.
             checkpoint_folder: where its state is kept; None: nowhere.
-            must_resume: where a resumed run finds no checkpoint, that is an error and not a beginning.
+            must_resume: where a resumed run never began, that is an error and not a beginning.
 
         Raises:
-            FenleiError: the loss is no longer a number, or there is nothing to resume.
+            FenleiError: there is nothing to resume.
+            SettingsError: the run cannot be resumed exactly.
+        """
+        checkpoints = self.checkpoints(start, checkpoint_folder)
+        if not (self.resume and (must_resume or checkpoints.begun)):
+            checkpoints.begin()
+            return
+        checkpoints.require_begun()
+        if not checkpoints.exist:
+            self.journal.say("resumed    from the start: there was no checkpoint yet")
+
+    def fit(self, start: Start, checkpoint_folder: Path | None) -> Fitted:
+        """Train the classifier in place, from the newest checkpoint of a resumed run or else from the start.
+
+        It keeps the weights of the epoch that judged best on dev.
+
+        Args:
+            start: what to train; its training has begun.
+            checkpoint_folder: where its state is kept; None: nowhere.
+
+        Raises:
+            FenleiError: the loss is no longer a number, or the newest checkpoint is damaged.
             SettingsError: the run cannot be resumed exactly.
         """
         checkpoints = self.checkpoints(start, checkpoint_folder)
@@ -144,7 +165,7 @@ class Trainer:
             runtime=self.runtime,
             journal=self.journal,
             checkpoints=checkpoints,
-            resume=self.resume and (must_resume or checkpoints.exist),
+            resume=self.resume and checkpoints.exist,
         )
 
     def checkpoints(self, start: Start, folder: Path | None) -> Checkpoints:
