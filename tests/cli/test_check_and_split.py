@@ -151,3 +151,10 @@ def test_errors_of_the_system_are_told_without_a_traceback(fenlei, files, tmp_pa
     (tmp_path / "file").write_text("x")
     refused = fenlei("split", files[1], "--ratios", "1:1", "--out", tmp_path / "file", expect=1)
     assert refused.err.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", "", ".a", ".."])
+def test_parts_are_files_in_the_folder_that_was_named(fenlei, files, tmp_path, name):
+    done = fenlei("split", files[0], "--out", tmp_path / "o" / "parts", "--ratios", f"{name}=1,b=1", expect=1)
+    assert f"--ratios calls a part {name!r}; each part becomes a file of its name" in done.err
+    assert not (tmp_path / "o").exists()

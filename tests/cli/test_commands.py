@@ -110,6 +110,13 @@ def test_the_labels_of_the_bundle_tell_what_separates_those_of_a_few_rows(fenlei
     assert "the label '财经|体育' is not among the 3 labels" in done.err
 
 
+def test_a_report_is_called_after_the_file_that_a_pattern_fits(fenlei, copy, tmp_path):
+    write_rows(tmp_path / "新_1.csv", 20, seed=5)
+    done = fenlei("evaluate", copy, tmp_path / "新_*.csv", *QUICK)
+    assert f"report     {copy / 'report' / '新_1'}" in done.err
+    assert (copy / "report" / "新_1" / "report.html").exists()
+
+
 def test_a_report_on_training_rows_says_so(fenlei, bundle, tmp_path):
     rows = bundle.with_name(f"{bundle.name}.run") / "split" / "train.csv"
     done = fenlei("evaluate", bundle, rows, "--out", tmp_path / "r", *QUICK)

@@ -288,6 +288,30 @@ def test_a_csv_that_excel_separated_by_tabs(tmp_path):
     assert read_examples(path).examples == expected()
 
 
+def test_a_csv_with_semicolons(tmp_path):
+    path = csv_file(tmp_path / "a.csv", delimiter=";")
+    assert read_examples(path).examples == expected()
+    # A comma in the header is what separates; further semicolons belong to the cells.
+    path = csv_file(tmp_path / "b.csv", [("甲", "文；文;文")], header=("标签", "文本;正文", "text"))
+    assert open_rows(path).columns == ("标签", "文本;正文", "text")
+
+
+def test_a_title_above_the_columns_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text("2024年标注表,,\n编号,内容,标签\n1,文,甲\n", encoding="utf-8")
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.merge_range(0, 0, 0, 2, "2024年标注表")
+        sheet.write_row(1, 0, ["编号", "内容", "标签"])
+    for name in ("a.csv", "a.xlsx"):
+        with pytest.raises(DataError, match="no column looks like the text") as caught:
+            read_examples(tmp_path / name)
+        assert caught.value.hint.startswith("the first row looks like a title: delete it")
+    (tmp_path / "b.csv").write_text("甲^乙\n文^书\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no column looks like the text") as caught:
+        read_examples(tmp_path / "b.csv")
+    assert caught.value.hint.endswith("put commas, tabs or semicolons between them")
+
+
 def test_a_repeated_id_is_a_bad_row(tmp_path):
     path = csv_file(tmp_path / "a.csv", [("1", "文", "甲"), ("1", "书", "甲")], header=("id", "text", "label"))
     with pytest.raises(DataError, match="line 3, column 'id': this id occurred before: '1'"):

@@ -50,11 +50,12 @@ def evaluate(
 
     console = Console(stderr=True)
     spoken = report_language(language)
+    files = find_files(data)
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
-    rows = read_labelled(data, read_options, console, task=classifier.task, known=classifier.labels)
-    folder = out or report_folder(bundle, data[0].stem)
-    evaluate_and_write(classifier, rows, folder, console, files=find_files(data), language=spoken, as_json=as_json)
+    rows = read_labelled(files, read_options, console, task=classifier.task, known=classifier.labels)
+    folder = out or report_folder(bundle, files[0].resolve().stem)
+    evaluate_and_write(classifier, rows, folder, console, files=files, language=spoken, as_json=as_json)
 
 
 def evaluate_and_write(

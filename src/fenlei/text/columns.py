@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fenlei.errors import DataError
-from fenlei.text.rows import RowSource
+from fenlei.text.rows import RowSource, unnamed
 
 TEXT_NAMES = (
     "text",
@@ -138,9 +138,13 @@ def _by_name(columns: Sequence[str], names: Sequence[str]) -> str | None:
 
 def _not_found(source: RowSource, what: str) -> DataError:
     flags = ", or several columns of 0 and 1 by repeating it" if what == "label" else ""
+    hint = f"name it with --{what}-column{flags}"
+    if len(source.columns) > 1 and len(unnamed(source.columns)) >= len(source.columns) - 1:
+        hint = "the first row looks like a title: delete it, so that the names of the columns come first"
+    elif len(source.columns) == 1 and source.format == "csv":
+        hint += "; if it should have several columns, put commas, tabs or semicolons between them"
     return DataError(
-        f"{source.name}: no column looks like the {what}; its columns are {', '.join(source.columns)}",
-        hint=f"name it with --{what}-column{flags}",
+        f"{source.name}: no column looks like the {what}; its columns are {', '.join(source.columns)}", hint=hint
     )
 
 

@@ -1,6 +1,6 @@
 """Rows of cells with their place in a file: what every format gives and every reader takes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,3 +69,8 @@ def distinct_columns(header: list[str], name: str, *, line: int = 1) -> tuple[st
             f"{name}, line {line}: the column {repeated[0]!r} occurs more than once", hint="rename one of them"
         )
     return names
+
+
+def unnamed(columns: Sequence[str]) -> list[str]:
+    """Those that `distinct_columns` had to name."""
+    return [column for place, column in enumerate(columns, 1) if column == f"column {place}"]

@@ -94,7 +94,7 @@ def parse_ratios(ratios: str) -> dict[str, float]:
     """`8:1:1` -> shares of train, dev and test; `9:1` of train and test; `a=3,b=1` of parts called a and b.
 
     Raises:
-        SettingsError: it is none of these, or a share is not above 0.
+        SettingsError: it is none of these, a share is not above 0, or a part is called what no file can be.
     """
     named = "=" in ratios
     pieces = [piece.partition("=") for piece in ratios.split(",")] if named else None
@@ -110,6 +110,12 @@ def parse_ratios(ratios: str) -> dict[str, float]:
         values = []
     if not names or len(values) != len(set(names)) or not all(0 < value < float("inf") for value in values):
         raise SettingsError(f"--ratios is {ratios!r}; accepted are such as 8:1:1, 9:1 or train=8,dev=1,test=1")
+    # Each becomes a file in the folder that the user named, and nowhere else.
+    if unfit := [name for name in names if not name or name.startswith(".") or set(name) & set('/\\:*?"<>|\0')]:
+        raise SettingsError(
+            f"--ratios calls a part {unfit[0]!r}; each part becomes a file of its name, so that it must be a plain one",
+            hint="give names such as train=8,dev=1,test=1, and the folder with --out",
+        )
     return {name: value / sum(values) for name, value in zip(names, values, strict=True)}
 
 

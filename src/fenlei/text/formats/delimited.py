@@ -61,6 +61,6 @@ def _reader(file: IO[str], tabs: bool) -> Any:
     csv.field_size_limit(_LONGEST_CELL)
     header = file.readline()
     file.seek(0)
-    # Excel calls its tab-separated "Unicode text" .csv when told to.
-    tabs = tabs or ("\t" in header and "," not in header)
-    return csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
+    # Excel calls its tab-separated "Unicode text" .csv when told to, and separates by semicolons in some countries.
+    found = next((sign for sign in ",\t;" if sign in header), ",")
+    return csv.reader(file, delimiter="\t" if tabs else found, strict=True)
