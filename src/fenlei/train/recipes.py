@@ -8,7 +8,7 @@ from fenlei.train.config import TrainSettings
 RECIPES: dict[str, dict[str, Any]] = {
     "fast": {"epochs": 2, "max_tokens": 128},
     "balanced": {},
-    "strong": {"fgm": 0.5, "average_best": 3, "patience": 5},
+    "strong": {"fgm": 0.5, "average_best": 3, "patience": 5, "truncation": "windows"},
 }
 """What each sets otherwise than `TrainSettings` does by itself."""
 
