@@ -57,8 +57,22 @@ def test_what_is_wrong_is_found_problems_first():
 
 def test_nothing_is_found_where_nothing_is_wrong():
     texts = ["央行下调利率", "门将扑出点球", "新药获批上市", "暴雨致列车停运", "球队夺得冠军", "楼市成交回暖"]
-    labelled = [(text + tail, "甲") for text in texts for tail in ("，市场反应平静", "。记者从现场发回报道")]
+    labelled = [
+        (text + tail, label)
+        for text in texts
+        for tail, label in (("，市场反应平静", "甲"), ("。记者从现场发回报道", "乙"))
+    ]
     assert audit_examples({"a": rows(*labelled)}).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("label", "count", "message"),
+    [("甲", 1, "all labels are '甲': there is nothing to learn"), ("", 0, "no row has a label: there is nothing to")],
+)
+def test_what_train_refuses_is_a_problem(label, count, message):
+    found = by_kind(audit_examples({"a": rows(*((text, label) for text in "一二三四五六"))}))["too_few_labels"]
+    assert (found.severity, found.count) == ("problem", count)
+    assert message in found.message
 
 
 def test_templates_are_reported():

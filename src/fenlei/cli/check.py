@@ -54,7 +54,7 @@ def check(
 
     from fenlei.atomic import write_text
     from fenlei.cli.reading import read_files, say
-    from fenlei.errors import SettingsError
+    from fenlei.errors import DataError, SettingsError
     from fenlei.text.audit import audit_examples
     from fenlei.text.labels import known_task
     from fenlei.text.read import ReadOptions
@@ -62,6 +62,11 @@ def check(
     from fenlei.text.tokens import TextSettings
     from fenlei.text.write import write_examples
 
+    log = fix.with_name(f"{fix.stem}.changes.csv") if fix else None
+    for file in (fix, log):
+        # Which is also how the data are never written over.
+        if file and file.exists():
+            raise DataError(f"{file} exists", hint="name another --fix")
     console = Console(stderr=True)
     settled = known_task(task)
     text_settings = TextSettings(max_tokens=max_tokens, normalize=normalize)  # type: ignore[arg-type]
@@ -78,11 +83,10 @@ def check(
         more=[*_findings_of_reading(tables), *findings],
     )
     print(json.dumps(audit.to_dict(), ensure_ascii=False, indent=2) if as_json else audit_text(audit))
-    if fix:
+    if fix and log:
         [table] = tables.values()
         rows, changes = repair(table)
         write_examples(fix, rows)
-        log = fix.with_name(f"{fix.stem}.changes.csv")
         write_text(log, changes_csv(changes), encoding="utf-8-sig")
         say(console, f"fixed      {fix}: {len(rows):,} rows; {len(changes):,} changes listed in {log}")
 

@@ -199,6 +199,10 @@ def _findings_of_characters(examples: Sequence[Example], names: Sequence[str]) -
 def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence[str]) -> list[Finding]:
     findings = []
     total = {label: sum(rows.values()) for label, rows in labels.items()}
+    if len(labels) < 2:
+        what = f"all labels are {next(iter(labels))!r}" if labels else "no row has a label"
+        message = f"{what}: there is nothing to learn, `train` needs at least 2; check the label column and separator"
+        findings.append(Finding("too_few_labels", "problem", len(labels), message))
     rare = [label for label, rows in total.items() if rows < RARE]
     if rare:
         shown = ", ".join(f"{label} ({total[label]})" for label in rare[:10]) + (", …" if len(rare) > 10 else "")
