@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from fenlei import BundleError, Classifier, DataError, Example, open_runtime
+from fenlei import BundleError, Classifier, DataError, Example, SettingsError, TrainSettings, open_runtime
 from fenlei.bundle import Bundle
 from fenlei.text.split import split_examples
 
@@ -139,6 +139,12 @@ def test_a_multiclass_task_gives_exactly_one_label(tiny_encoder, tmp_path):
     assert all(len(prediction.labels) == 1 for prediction in reloaded.predict(TEXTS))
     evaluation = reloaded.evaluate(rows(60, 6, single=True))
     assert evaluation.report.figures["accuracy"].value > 0.9
+
+
+def test_settings_and_more_beside_them_are_refused():
+    with pytest.raises(SettingsError, match="settings are given, and epochs, seed beside them") as caught:
+        Classifier.train(rows(10, 1), settings=TrainSettings(), epochs=5, seed=1)
+    assert "dataclasses.replace(settings, epochs=5)" in caught.value.hint
 
 
 def test_one_string_is_no_list_of_texts(trained):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
-from fenlei.errors import BundleError
+from fenlei.errors import BundleError, SettingsError
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision
 from fenlei.judge.rules import Rules
@@ -140,11 +140,16 @@ class Classifier:
             resume: go on from the newest checkpoint there.
             keep_fingerprints: keep 16-byte hashes of the texts in the bundle, so that an evaluation can tell which
                 rows it was made of. Who has a text can find out by them whether it was among these.
-            more: a recipe and fields of `TrainSettings`.
+            more: a recipe and fields of `TrainSettings`, in place of `settings`.
 
         Raises:
             FenleiError: the data, the settings or the encoder cannot be used; see `fenlei.errors`.
         """
+        if settings and more:
+            raise SettingsError(
+                f"settings are given, and {', '.join(more)} beside them",
+                hint="put all into the settings: dataclasses.replace(settings, epochs=5)",
+            )
         settings = settings or settings_of(**more)
         runtime = runtime or open_runtime()
         train_rows = tuple(examples)
