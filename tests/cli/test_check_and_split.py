@@ -76,6 +76,18 @@ def test_check_mends_what_needs_no_judgement(fenlei, files, tmp_path):
     assert "--fix mends one file at a time, and 2 are given" in refused.err
 
 
+def test_what_is_there_is_never_mended_over(fenlei, files, tmp_path):
+    before = files[0].read_bytes()
+    refused = fenlei("check", files[0], "--encoder", "none", "--fix", files[0], expect=1)
+    assert "训练.csv exists" in refused.err
+    assert "name another --fix" in refused.err
+    assert files[0].read_bytes() == before
+    (tmp_path / "x.changes.csv").write_text("mine")
+    refused = fenlei("check", files[0], "--encoder", "none", "--fix", tmp_path / "x.csv", expect=1)
+    assert "x.changes.csv exists" in refused.err
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_many_labels_are_cut_short(fenlei, tmp_path):
     path = write(tmp_path / "a.csv", [(f"第{number}条消息", f"类{number}") for number in range(130)])
     assert "and 30 rarer labels, all with --json" in fenlei("check", path, "--encoder", "none").out
@@ -133,6 +145,22 @@ def test_folds_and_named_parts(fenlei, tmp_path):
         assert f"--ratios is {wrong!r}; accepted are such as 8:1:1" in refused.err
     refused = fenlei("split", data, "--out", tmp_path / "x", "--folds", 1, expect=1)
     assert "--folds is 1; it must be 2 or more" in refused.err
+
+
+@pytest.mark.parametrize("more", [[], ["--folds", 3]], ids=str)
+def test_rows_without_any_label_are_split_too(fenlei, tmp_path, more):
+    data = write(
+        tmp_path / "a.csv", [(f"第{number}条消息说的是{'甲乙丙丁'[number % 4] * 5}", "") for number in range(30)]
+    )
+    done = fenlei("split", data, "--out", tmp_path / "parts", *more)
+    assert "no row has a label" in done.out
+    assert len(list((tmp_path / "parts").iterdir())) == 3
+
+
+def test_a_seed_that_is_too_high_is_refused(fenlei, tmp_path):
+    data = write(tmp_path / "a.csv", rows_for_split(20))
+    refused = fenlei("split", data, "--out", tmp_path / "parts", "--seed", 2**32, expect=1)
+    assert "the seed is 4294967296; it must be from 0 to 4294967295" in refused.err
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "cp936", "ascii"])

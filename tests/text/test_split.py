@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fenlei.errors import DataError
+from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example, text_fingerprint
 from fenlei.text.split import fold_places, fold_ratios, split_examples
 
@@ -30,6 +30,21 @@ def test_label_shares_are_alike_and_every_row_is_in_one_part():
         for label in "甲乙丙":
             assert abs(share(part, label) - share(rows, label)) < 0.02, (name, label)
         assert [int(row.id) for row in part] == sorted(int(row.id) for row in part)
+
+
+@pytest.mark.parametrize(
+    "ratios", [{"train": 8, "test": 2}, {"train": 0.3, "test": 0.2}, {"train": 1.2, "test": -0.2}, {}], ids=str
+)
+def test_shares_that_are_not_one_together_are_refused(ratios):
+    with pytest.raises(SettingsError, match="each is a share above 0, and together they are 1") as caught:
+        split_examples(multilabel(30), ratios=ratios, seed=1)
+    assert str(ratios) in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused(seed):
+    with pytest.raises(SettingsError, match=f"the seed is {seed}; it must be from 0 to 4294967295"):
+        split_examples(multilabel(30), ratios=RATIOS, seed=seed)
 
 
 def test_classes_are_divided_by_largest_remainder():

@@ -48,6 +48,18 @@ def test_windows_are_joined_as_the_task_asks():
     assert TrainSettings(window_join="max").text_settings("multiclass").window_join == "max"
 
 
+def test_numbers_that_would_overflow_are_refused():
+    with pytest.raises(SettingsError) as caught:
+        TrainSettings(seed=10**400, batch_size=2**31, tokens_per_batch=10**23, epochs=10**23, freeze_layers=10**400)
+    told = str(caught.value).splitlines()
+    assert [line.split()[0] for line in told] == [
+        "--epochs", "--batch-size", "--tokens-per-batch", "--freeze-layers", "--seed",
+    ]  # fmt: skip
+    assert told[1] == "--batch-size is 2147483648; it must be 2147483647 or less"
+    assert told[-1].endswith("; it must be 4294967295 or less")
+    assert TrainSettings(seed=2**32 - 1).seed == 2**32 - 1
+
+
 def test_without_a_probe_there_is_something_to_train():
     assert TrainSettings(epochs=0).planned_epochs(60) == 0
     with pytest.raises(SettingsError, match="--epochs is 0; it must be 1 or more without a linear probe"):

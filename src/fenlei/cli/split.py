@@ -66,7 +66,7 @@ def split(
 
 
 def balance_text(parts: "Mapping[str, tuple[Example, ...]]") -> str:
-    """Each label's rows, and its share of the rows of each part."""
+    """Each label's rows, and its share of the rows of each part; also of parts without any label."""
     from fenlei.plain_table import aligned
 
     labels = sorted({label for part in parts.values() for row in part for label in row.labels or ()})
@@ -84,6 +84,8 @@ def balance_text(parts: "Mapping[str, tuple[Example, ...]]") -> str:
     lines = aligned(table)
     if len(labels) > _SHOWN_LABELS:
         lines.append(f"and {len(labels) - _SHOWN_LABELS:,} rarer labels")
+    if not labels:
+        return "\n".join([*lines, "", "no row has a label: the parts are cut by chance, duplicates on one side"])
     total = sum(sizes.values())
     distance, label, name = max(
         (abs(counts[label][name] / max(1, sizes[name]) - sum(counts[label].values()) / total), label, name)

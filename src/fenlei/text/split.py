@@ -1,5 +1,6 @@
 """Examples -> parts: seeded, stratified, with groups and duplicates on one side."""
 
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -9,6 +10,9 @@ from fenlei.errors import DataError, SettingsError
 from fenlei.text.duplicates import SEARCHED, connected, find_duplicates
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
+
+MOST_SEED = 2**32 - 1
+"""The highest seed that NumPy's random state of iterative stratification takes."""
 
 
 def split_examples(
@@ -39,7 +43,15 @@ def split_examples(
 
     Raises:
         DataError: there are fewer groups than parts.
+        SettingsError: the shares are not above 0 or do not sum to 1, or the seed is out of range.
     """
+    if min(ratios.values(), default=0) <= 0 or not math.isclose(sum(ratios.values()), 1, abs_tol=1e-6):
+        raise SettingsError(
+            f"the ratios are {dict(ratios)}; each is a share above 0, and together they are 1",
+            hint="divide each by their sum, as in {'train': 0.8, 'test': 0.2}",
+        )
+    if not 0 <= seed <= MOST_SEED:
+        raise SettingsError(f"the seed is {seed}; it must be from 0 to {MOST_SEED}")
     examples = tuple(examples)
     names, shares = list(ratios), np.array(list(ratios.values()))
     groups = _groups(examples, near)

@@ -8,11 +8,14 @@ from fenlei.errors import SettingsError
 from fenlei.model.pooling import Pooling
 from fenlei.text.labels import Task, known_task
 from fenlei.text.normalize import Normalization
+from fenlei.text.split import MOST_SEED
 from fenlei.text.tokens import TextSettings, Truncation
 from fenlei.text.windows import WindowJoin
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
+# Numbers of tokens and rows are kept in 32 bits.
+_MOST_COUNT = 2**31 - 1
 _FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
 
 
@@ -141,8 +144,12 @@ class TrainSettings:
                 wrong.append(f"--{name.replace('_', '-')} is {value}; it must be above 0")
         for name in ("fgm", "awp", "rdrop", "weight_decay", "freeze_layers", "seed"):
             value = getattr(self, name)
-            if not (value >= 0 and math.isfinite(value)):
+            if not 0 <= value < math.inf:
                 wrong.append(f"--{name.replace('_', '-')} is {value}; it must be 0 or more")
+        for name, value in asdict(self).items():
+            most = MOST_SEED if name == "seed" else _MOST_COUNT
+            if isinstance(value, int) and value > most:
+                wrong.append(f"--{name.replace('_', '-')} is {value}; it must be {most} or less")
         if not 0 < self.layer_decay <= 1:
             wrong.append(f"--layer-decay is {self.layer_decay}; it must be above 0 and at most 1")
         if not 0 <= self.ema < 1:
