@@ -122,3 +122,11 @@ def test_deleting_spares_what_is_not_ours(tmp_path):
 def test_one_seed_has_no_spread(call, tmp_path):
     with pytest.raises(SettingsError, match="--seeds is 1; a spread needs 2 or more"):
         call(tmp_path, count=1)
+
+
+def test_what_cannot_be_trained_is_refused_before_the_first(call, tmp_path):
+    with pytest.raises(SettingsError, match="with --epochs 0, the linear probe alone, every seed gives the same"):
+        call(tmp_path, epochs=0)
+    with pytest.raises(SettingsError, match="--seed is 4294967296"):
+        call(tmp_path, count=2, seed=2**32 - 1)
+    assert not list(tmp_path.iterdir())

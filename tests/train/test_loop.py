@@ -161,7 +161,10 @@ def test_a_classifier_that_predicts_nothing_is_warned_of(capsys):
 
     judge = lambda logits, truth: DevScore(0.0, "micro-F1", True)  # noqa: E731
     run(epochs=1, journal=Journal(console=Console(file=None, width=200)), judge=judge)
-    assert "warning: the classifier predicts no label for any dev text" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "warning: the classifier predicts no label for any dev text; if this stays so, lower --learning-rate" in told
+    run(epochs=0, linear_probe=True, journal=Journal(console=Console(file=None, width=200)), judge=judge)
+    assert "any dev text; the linear probe alone is too little here: leave out --epochs 0" in capsys.readouterr().out
 
 
 def test_a_loss_that_is_no_number_ends_the_run():

@@ -109,16 +109,24 @@ def train_seeds(
             those are deleted.
 
     Raises:
-        SettingsError: fewer than two seeds, or `folder` holds runs of other rows or settings, or something else.
+        SettingsError: fewer than two seeds, no epochs, a seed out of range, or
+            `folder` holds runs of other rows or settings, or something else.
         FenleiError: as `Classifier.train`.
     """
     if count < 2:
         raise SettingsError(f"--seeds is {count}; a spread needs 2 or more")
+    if settings.epochs == 0:
+        raise SettingsError(
+            "--seeds is for training; with --epochs 0, the linear probe alone, every seed gives the same",
+            hint="leave out --seeds, or --epochs 0",
+        )
+    every = [replace(settings, seed=settings.seed + number) for number in range(count)]
     if not resume:
         delete_seeds(folder)
     settle_folder(folder, (train_rows, dev_rows), settings, runtime)
     runs, name = [], ""
-    for number, seed in enumerate(range(settings.seed, settings.seed + count), 1):
+    for number, seeded in enumerate(every, 1):
+        seed = seeded.seed
         journal.stage = f"seed {seed} ({number}/{count})  "
         place, checkpoints = folder / f"seed-{seed}", folder / f"seed-{seed}.run"
         if place.exists():
@@ -127,7 +135,7 @@ def train_seeds(
             Classifier.train(
                 train_rows,
                 dev=dev_rows,
-                settings=replace(settings, seed=seed),
+                settings=seeded,
                 runtime=runtime,
                 journal=journal,
                 record=record,

@@ -269,7 +269,7 @@ def _tell(
         f"dev {score.name} {score.value:.4f}  {speed:,.0f} texts/s"
     )
     if score.predicts_nothing:
-        journal.say(
-            "warning: the classifier predicts no label for any dev text; if this stays so, "
-            "lower --learning-rate or train longer with --epochs"
-        )
+        advice = "if this stays so, lower --learning-rate or train longer with --epochs"
+        if not epochs:
+            advice = "the linear probe alone is too little here: leave out --epochs 0"
+        journal.say(f"warning: the classifier predicts no label for any dev text; {advice}")
