@@ -549,3 +549,21 @@ def test_compare_refuses_classifiers_of_other_labels(fenlei, bundle, tmp_path, t
     data.write_text(data.read_text("gb18030").replace("体育", "运动"), "gb18030")
     fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS)
     assert "answer different questions" in fenlei("compare", bundle, tmp_path / "o", data, *QUICK, expect=1).err
+
+
+def test_a_bundle_that_cannot_be_written_costs_no_training(fenlei, tmp_path, tiny_encoder, monkeypatch):
+    data = write_rows(tmp_path / "a.csv", 80, seed=3)
+    train = ["train", data, "--encoder", tiny_encoder, "--epochs", 2, "--checkpoint-every", 3, *SETTINGS]
+
+    def full(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("fenlei.bundle.Bundle.write", full)
+        fenlei(*train, "--out", tmp_path / "o", expect=1)
+    done = fenlei(*train, "--out", tmp_path / "o", "--resume")
+    assert "resumed    in epoch 2" in done.err
+    fenlei(*train, "--out", tmp_path / "whole")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("o", "whole")]
+    assert weights[0] == weights[1]
+    assert not list((tmp_path / "o.run").glob("checkpoint-*"))

@@ -7,7 +7,7 @@ import pytest
 from fenlei import Example, SettingsError, TrainSettings
 from fenlei.errors import DataError
 from fenlei.runtime import Runtime
-from fenlei.study.protocol import can_go_on, draw_rows, settle_folder, study_sizes
+from fenlei.study.protocol import draw_rows, settle_folder, study_sizes
 
 RUNTIME = Runtime(device="cpu", precision="float32", threads=1)
 
@@ -78,12 +78,3 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.docx").unlink()
     settle(tmp_path)
     assert json.loads((tmp_path / "study.json").read_text("utf-8"))["rows"] == [10]
-
-
-def test_a_torn_checkpoint_is_nothing_to_go_on_from(tmp_path):
-    (tmp_path / ".checkpoint-00000001.safetensors.x.safetensors").write_bytes(b"")
-    assert not can_go_on(tmp_path)
-    assert not can_go_on(tmp_path / "nowhere")
-    (tmp_path / "fold-1").mkdir()
-    (tmp_path / "fold-1" / "checkpoint-00000001.safetensors").write_bytes(b"")
-    assert can_go_on(tmp_path)

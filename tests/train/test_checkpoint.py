@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenlei.errors import FenleiError, SettingsError
-from fenlei.train.checkpoint import Checkpoints, what_differs
+from fenlei.train.checkpoint import Checkpoints, can_go_on, delete_checkpoints, what_differs
 from fenlei.train.journal import Journal
 from fenlei.train.recipes import RECIPES
 
@@ -195,3 +195,16 @@ def assert_resumes_exactly(tmp_path, update, **together):
     ]
     assert timeless[0] == timeless[1]
     return one
+
+
+def test_a_torn_checkpoint_is_nothing_to_go_on_from(tmp_path):
+    (tmp_path / ".checkpoint-00000001.safetensors.x.safetensors").write_bytes(b"")
+    assert not can_go_on(tmp_path)
+    assert not can_go_on(tmp_path / "nowhere")
+    (tmp_path / "fold-1").mkdir()
+    (tmp_path / "fold-1" / "checkpoint-00000001.safetensors").write_bytes(b"")
+    (tmp_path / "split.csv").write_bytes(b"")
+    assert can_go_on(tmp_path)
+    delete_checkpoints(tmp_path)
+    assert not can_go_on(tmp_path)
+    assert (tmp_path / "split.csv").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fenlei import Classifier, Example, FenleiError, Journal, SettingsError, TrainSettings, open_runtime
-from fenlei.train.folds import Folds
+from fenlei.train.checkpoint import can_go_on, delete_checkpoints
 from fenlei.train.trainer import Trainer
 
 LABELS = ["体育", "财经", "健康"]
@@ -85,12 +85,20 @@ def test_a_killed_run_goes_on_and_ends_alike(whole, tiny_encoder, tmp_path, monk
     assert not any(label.startswith("fold 1/3") for label in begun)
     np.testing.assert_array_equal(resumed.fitted_decision.held_out.logits, whole.fitted_decision.held_out.logits)
     assert resumed.decision == whole.decision
-    assert not list(tmp_path.glob("fold-*"))
+    # Until its bundle is saved a finished run can be gone on from.
+    assert can_go_on(tmp_path)
+    delete_checkpoints(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def forget_the_last_part(folder):
+    for kept in (*folder.glob("checkpoint-*"), folder / "run.json"):
+        kept.unlink()
 
 
 def test_scores_of_another_run_are_not_taken(tiny_encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Folds, "clear", lambda self: None)
     train(tiny_encoder, tmp_path)
+    forget_the_last_part(tmp_path)
     stale = (tmp_path / "fold-1.safetensors").read_bytes()
     trained = []
     fit = Trainer.fit
@@ -105,6 +113,7 @@ def test_scores_of_another_run_are_not_taken(tiny_encoder, tmp_path, monkeypatch
     )
     assert len(trained) == 4
     assert (tmp_path / "fold-1.safetensors").read_bytes() != stale
+    forget_the_last_part(tmp_path)
     (tmp_path / "fold-1.safetensors").write_bytes(b"half a fi")
     with pytest.raises(FenleiError, match=r"fold-1\.safetensors is damaged") as caught:
         train(tiny_encoder, tmp_path, resume=True)

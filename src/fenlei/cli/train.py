@@ -1,7 +1,6 @@
 """`fenlei train`: labelled files -> a bundle and, where there is a test part, its report."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,9 +75,10 @@ def train(
     from fenlei.cli.reading import read_labelled_parts, say, say_audit
     from fenlei.predict.classifier import Classifier
     from fenlei.runtime import open_runtime
-    from fenlei.study.protocol import CIRCUMSTANCES, can_go_on
+    from fenlei.study.protocol import CIRCUMSTANCES
     from fenlei.study.seeds import train_seeds
     from fenlei.text.read import ReadOptions
+    from fenlei.train.checkpoint import can_go_on, delete_checkpoints
     from fenlei.train.journal import Journal
     from fenlei.train.recipes import settings_of
 
@@ -149,6 +149,8 @@ def train(
                 parts["train"], dev=parts["dev"], journal=journal, checkpoint_folder=run, **way
             )
     classifier.save(out, overwrite=overwrite)
+    # Not before: where the bundle cannot be written, the run goes on from them.
+    delete_checkpoints(run)
     say(console, f"bundle     {out}")
     if "test" in parts:
         evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console)
@@ -200,15 +202,11 @@ def _read_from(folder: Path, files: list[Path]) -> Path | None:
 def _delete_leavings(run: Path, files: list[Path]) -> None:
     """Delete what an earlier run left in `run`; not its split, where this run reads one of its files there."""
     from fenlei.study.seeds import delete_seeds
-    from fenlei.train.checkpoint import RUN
+    from fenlei.train.checkpoint import delete_checkpoints
 
-    for left_over in (run / "journal.jsonl", run / "seeds.json", run / RUN):
+    for left_over in (run / "journal.jsonl", run / "seeds.json"):
         left_over.unlink(missing_ok=True)
-    # Checkpoints of that run's last part, and of its folds.
-    for left_over in (*run.glob("checkpoint-*"), *run.glob("fold-*.safetensors")):
-        left_over.unlink()
-    for folder in run.glob("fold-*/"):
-        shutil.rmtree(folder)
+    delete_checkpoints(run)
     delete_seeds(run / "seeds")
     if not _read_from(run / "split", files):
         for part in ("train", "dev", "test"):

@@ -135,7 +135,8 @@ class Classifier:
             runtime: where to compute; None: settled from the machine.
             journal: where progress goes; None: nowhere.
             record: what else the bundle should remember of the data.
-            checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
+            checkpoint_folder: where an interrupted run can be resumed from; None: it cannot. It is kept until you
+                delete it, best after `save`.
             checkpoint_every: updates between checkpoints; None: by the clock, so that they stay cheap.
             resume: go on from the newest checkpoint there.
             keep_fingerprints: keep 16-byte hashes of the texts in the bundle, so that an evaluation can tell which

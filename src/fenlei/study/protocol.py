@@ -13,7 +13,7 @@ from fenlei.runtime import Runtime
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.split import split_examples
-from fenlei.train.checkpoint import RUN, what_differs
+from fenlei.train.checkpoint import what_differs
 from fenlei.train.config import TrainSettings
 
 CIRCUMSTANCES = "study.json"
@@ -120,11 +120,6 @@ def settle_folder(folder: Path, rows: Sequence[Sequence[Example]], settings: Tra
             f"{folder} holds runs of other rows or settings: {'; '.join(differing)}",
             hint="name another --out, or give the same data and settings again",
         )
-
-
-def can_go_on(folder: Path) -> bool:
-    """Whether an interrupted training left checkpoints, the scores of a fold, or its beginning in `folder`."""
-    return any(next(folder.rglob(kind), None) for kind in ("checkpoint-*.safetensors", "fold-*.safetensors", RUN))
 
 
 def _digest(rows: Sequence[Sequence[Example]]) -> str:

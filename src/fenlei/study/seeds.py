@@ -14,8 +14,9 @@ from fenlei.judge.report import FIGURE_NAMES
 from fenlei.plain_table import aligned
 from fenlei.predict.classifier import Classifier
 from fenlei.runtime import Runtime
-from fenlei.study.protocol import CIRCUMSTANCES, can_go_on, settle_folder
+from fenlei.study.protocol import CIRCUMSTANCES, settle_folder
 from fenlei.text.example import Example
+from fenlei.train.checkpoint import can_go_on
 from fenlei.train.config import TrainSettings
 from fenlei.train.journal import Journal
 

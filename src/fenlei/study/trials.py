@@ -28,8 +28,9 @@ from fenlei.model.losses import LOSS_NAMES
 from fenlei.model.precast import for_prediction
 from fenlei.predict.evaluate import groups_of
 from fenlei.runtime import Runtime
-from fenlei.study.protocol import StudyRows, can_go_on
+from fenlei.study.protocol import StudyRows
 from fenlei.text.labels import Task
+from fenlei.train.checkpoint import can_go_on, delete_checkpoints
 from fenlei.train.config import TrainSettings
 from fenlei.train.job import train
 from fenlei.train.journal import Journal, clock
@@ -248,6 +249,7 @@ def _run(
     with atomic_file(place / _ARRAYS) as temporary:
         np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # a name could be numpy's own flag
     write_text(place / _FACTS, json.dumps(facts, ensure_ascii=False) + "\n")
+    delete_checkpoints(place)
     return facts
 
 

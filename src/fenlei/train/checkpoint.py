@@ -7,6 +7,7 @@ before it starts.
 """
 
 import json
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,6 +223,19 @@ class Checkpoints:
                 "this run cannot be resumed exactly: " + "; ".join(differing),
                 hint="give the same data, settings and thread count again, or start anew without --resume",
             )
+
+
+def can_go_on(folder: Path) -> bool:
+    """Whether an interrupted training left checkpoints, the scores of a fold, or its beginning in `folder`."""
+    return any(next(folder.rglob(kind), None) for kind in ("checkpoint-*.safetensors", "fold-*.safetensors", RUN))
+
+
+def delete_checkpoints(folder: Path) -> None:
+    """Delete what a training could go on from, and its folds: to be called when its classifier is safe elsewhere."""
+    for left_over in (*folder.glob("checkpoint-*"), *folder.glob("fold-*.safetensors"), folder / RUN):
+        left_over.unlink(missing_ok=True)
+    for fold in folder.glob("fold-*/"):
+        shutil.rmtree(fold)
 
 
 def what_differs(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

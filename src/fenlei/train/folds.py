@@ -53,13 +53,6 @@ class Folds:
         self._trainer.journal.stage = ""
         return tables
 
-    def clear(self) -> None:
-        """Delete what was kept: the job is done."""
-        for name in self._places:
-            if self._folder is not None:
-                (self._folder / f"{name}.safetensors").unlink(missing_ok=True)
-                shutil.rmtree(self._folder / name, ignore_errors=True)
-
     def _scores_of(self, name: str, places: list[int]) -> Scores:
         outside = set(places)
         held_out = [self._rows[place] for place in places]

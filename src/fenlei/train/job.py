@@ -74,7 +74,7 @@ def train(
         settings: of the run.
         runtime: where to compute.
         journal: told what happens.
-        checkpoint_folder: where an interrupted run can be resumed from; None: it cannot.
+        checkpoint_folder: where an interrupted run can be resumed from, until `delete_checkpoints`; None: it cannot.
         checkpoint_every: updates between checkpoints; None: by the clock, so that they stay cheap.
         resume: go on from the newest checkpoint there.
 
@@ -167,9 +167,6 @@ def train(
         "seconds": round(fitted.seconds, 1),
     }
     journal.record("end", **facts)
-    trainer.checkpoints(start, checkpoint_folder).clear()
-    if folds:
-        folds.clear()
     return Trained(task, labels, source, tokenizer, text_encoder, start.classifier, decision, baseline, settings, facts)
 
 
