@@ -101,7 +101,7 @@ class Scorer:
     def scores(self, texts: Iterable[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
         """(B, C) scores in [0, 1], in the order of `texts`; errors as for `logits`."""
         listed = list_of_texts(texts)
-        return self._scores(listed, self.logits(listed, advance=advance))
+        return self._scores(listed, self.logits_of(self._text_encoder.encode(listed), advance=advance))
 
     def scores_and_deciding(
         self, texts: Iterable[str], *, advance: Advance = lambda texts: None
@@ -109,7 +109,7 @@ class Scorer:
         """(B, C) scores as `scores`, and the windows that decided them; None: every text is one window."""
         # A table's column is asked for its rows by their names and not by their places.
         listed = list_of_texts(texts)
-        table = self.encode(listed)
+        table = self._text_encoder.encode(listed)
         logits, highest = predict_windows(self._classifier, table, self.runtime, advance=advance)
         if highest is None or table.windows is None:
             return self._scores(listed, logits), None

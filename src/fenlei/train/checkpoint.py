@@ -191,11 +191,11 @@ class Checkpoints:
 
     @property
     def begun(self) -> bool:
-        """Whether a run has begun here and is not done."""
+        """Whether a run has begun here, whose state was not deleted yet."""
         return self.exist or (self._folder is not None and (self._folder / RUN).exists())
 
     def clear(self) -> None:
-        """Delete them all, and the note that a run began: it is done."""
+        """Delete them all, and the note that a run began."""
         for path in self._all():
             path.unlink()
         if self._folder is not None:

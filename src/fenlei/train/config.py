@@ -14,10 +14,10 @@ from fenlei.text.windows import WindowJoin
 
 # A small table needs more passes, a large one fewer: aim at this many updates, within bounds.
 _AIMED_UPDATES = 900
-# Numbers of tokens and rows are kept in 32 bits.
-_MOST_COUNT = 2**31 - 1
 _FEWEST_EPOCHS, _MOST_EPOCHS = 6, 20
 
+# Numbers of tokens and rows are kept in 32 bits.
+_MOST_COUNT = 2**31 - 1
 
 Schedule = Literal["linear", "cosine", "constant"]
 
