@@ -47,6 +47,7 @@ BOUNDS = {"fp32": 1e-3, "bf16": 0.15, "int8": 1.0}
 
 # Texts of a round, so that the slowest way takes seconds: (short, long).
 TEXTS = {"electra-small": (96, 16), "starter": (96, 16), "bert-base": (48, 8), "albert-small": (96, 16)}
+TIMES_ON_A_GPU = 40  # as many
 SINGLES = 24  # texts a round that go one by one
 
 
@@ -55,16 +56,19 @@ def main():
     parser.add_argument("--short", type=Path, required=True)
     parser.add_argument("--long", type=Path, required=True)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=SHAPES)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, where ONNX Runtime and OpenVINO are left out")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--out", type=Path, help="by default beside this file, on a GPU with its kind in the name")
     given = parser.parse_args()
+    on_gpu = given.device != "cpu"
+    given.out = given.out or Path(__file__).with_name(f"prediction_speed{'_cuda' if on_gpu else ''}.json")
 
-    runtime = open_runtime(device="cpu", threads=given.threads)
+    runtime = open_runtime(device=given.device, threads=given.threads)
     torch.set_grad_enabled(False)
     for runtime_name in ("onnxruntime", "openvino"):
-        if lacking := missing(runtime_name):
+        if not on_gpu and (lacking := missing(runtime_name)):
             print(f"{runtime_name} is skipped: pip install {' '.join(lacking)}")
     results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     for name in given.shapes:
@@ -72,14 +76,15 @@ def main():
             if f"{name}, {kind}" in results and not given.again:
                 continue
             every = [row.text for row in TextSource(path, ReadOptions())]
-            count = TEXTS[name][kind == "long"]
+            count = min(TEXTS[name][kind == "long"] * (TIMES_ON_A_GPU if on_gpu else 1), len(every))
             # Spread over the file, since its neighbours are often of one class and one length.
             texts = [every[row] for row in np.linspace(0, len(every) - 1, count).astype(int)]
             results[f"{name}, {kind}"] = {
                 "command": f"prediction_speed.py --short {short_name(given.short)} --long {short_name(given.long)} "
-                f"--shapes {name} --threads {given.threads} --rounds {given.rounds}",
+                f"--shapes {name}{f' --device {given.device}' if on_gpu else ''} --threads {given.threads} "
+                f"--rounds {given.rounds}",
                 "date": time.strftime("%Y-%m-%d"),
-                "processor": processor(),
+                "processor": processor(given.device),
                 "cores": cores(),
                 "threads": given.threads,
                 "precision": runtime.precision,
@@ -94,9 +99,10 @@ def measured(name, texts, runtime, rounds):
     """Parity, then throughput and single-text latency of every way, on one shape and one set of texts."""
     folder = starter_directory(cache_folder())
     config = shape(name)
-    ways = peers(network(config), folder, max_tokens=LONGEST, threads=runtime.threads)
+    ways = peers(network(config), folder, max_tokens=LONGEST, threads=runtime.threads, device=runtime.device)
     tokenizer = load_tokenizer(folder)
-    classifier = classifier_of(network(shape(name)), tokenizer, runtime, max_tokens=LONGEST)
+    placed = network(shape(name)).to(runtime.device)
+    classifier = classifier_of(placed, tokenizer, runtime, max_tokens=LONGEST)
     ways = {way: call for way, call in ways.items() if call} | {"fenlei": classifier.scores}
 
     errors = errors_of(ways, texts, runtime)
@@ -107,7 +113,7 @@ def measured(name, texts, runtime, rounds):
         for text in singles:
             ways[way]([text])
     for _ in range(rounds):
-        ceilings.append(product_ceiling())
+        ceilings.append(product_ceiling(device=runtime.device))
         for way, call in ways.items():
             began = time.perf_counter()
             call(texts)

@@ -21,7 +21,7 @@ def missing(runtime):
     return [name for name in NEEDS[runtime] if importlib.util.find_spec(name) is None]
 
 
-def peers(network, folder, *, max_tokens, threads):
+def peers(network, folder, *, max_tokens, threads, device="cpu"):
     """Name -> way, or None where a package is missing. The runtimes get their texts sorted by length, their best way.
 
     Args:
@@ -29,13 +29,16 @@ def peers(network, folder, *, max_tokens, threads):
         folder: of the tokenizer.
         max_tokens: texts are cut to it.
         threads: of every way.
+        device: where PyTorch's ways run; the runtimes run on the CPU alone.
     """
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ways = {
-        "pipeline": _pipeline(network, tokenizer, max_tokens),
-        "loop-fp32": _batched(_torch(network, bf16=False), tokenizer, max_tokens),
-        "loop-bf16": _batched(_torch(network, bf16=True), tokenizer, max_tokens),
+        "pipeline": _pipeline(network.to(device), tokenizer, max_tokens, device),
+        "loop-fp32": _batched(_torch(network, device, bf16=False), tokenizer, max_tokens),
+        "loop-bf16": _batched(_torch(network, device, bf16=True), tokenizer, max_tokens),
     }
+    if device != "cpu":
+        return ways
     names = {"onnxruntime": ("ort-fp32", "ort-int8"), "openvino": ("openvino-fp32", "openvino-bf16")}
     if all(map(missing, NEEDS)):
         return ways | dict.fromkeys(name for both in names.values() for name in both)
@@ -50,8 +53,8 @@ def peers(network, folder, *, max_tokens, threads):
     return ways
 
 
-def _pipeline(network, tokenizer, max_tokens):
-    pipe = pipeline("text-classification", model=network, tokenizer=tokenizer, device="cpu")
+def _pipeline(network, tokenizer, max_tokens, device):
+    pipe = pipeline("text-classification", model=network, tokenizer=tokenizer, device=device)
     place = network.config.label2id
 
     def way(texts):
@@ -87,11 +90,12 @@ def _batched(forward, tokenizer, max_tokens, *, by_length=False):
     return way
 
 
-def _torch(network, *, bf16):
+def _torch(network, device, *, bf16):
     def forward(ids, mask):
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            logits = network(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits
-        return logits.float().numpy()
+        inputs = {"input_ids": torch.from_numpy(ids).to(device), "attention_mask": torch.from_numpy(mask).to(device)}
+        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
+            logits = network(**inputs).logits
+        return logits.float().cpu().numpy()
 
     return forward
 

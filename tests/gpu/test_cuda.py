@@ -9,7 +9,9 @@ from transformers import AutoModelForSequenceClassification
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from fenlei import Classifier, TrainSettings, open_runtime, read_examples
+from fenlei.encoders.attention import _PackedAttention, varlen_attention
 from fenlei.encoders.dropout import renew_masks
+from fenlei.encoders.packing import Packing
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.text.batches import PackedBatch
 from fenlei.text.tokens import TokenTable
@@ -46,6 +48,40 @@ def table():
 
 def batch():
     return PackedBatch(table().ids.astype(np.int64), np.array(LENGTHS), np.arange(len(LENGTHS)))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.02)])
+@pytest.mark.parametrize("lengths", [[16], [3, 9, 20], [5, 40, 41, 42, 300]])
+@pytest.mark.parametrize("width", [8, 26])
+def test_attention_is_that_of_the_cpu_and_so_are_its_gradients(dtype, tolerance, lengths, width):
+    torch.manual_seed(0)
+    packing = Packing.of(np.array(lengths), torch.device("cpu"))
+    states = torch.randn(packing.position_ids.shape[1], 3, 4, width)
+    found = []
+    for device in ("cpu", DEVICE):
+        there = states.to(device, torch.float32 if device == "cpu" else dtype).requires_grad_()
+        if device == "cpu":
+            of_row = _PackedAttention.apply(there, packing, 0.3, 0)
+        else:
+            of_row = varlen_attention(there, Packing.of(np.array(lengths), there.device), 0.3, 0.0)
+        of_texts = of_row[: sum(lengths)].float()
+        (of_texts * torch.linspace(-1, 1, of_texts.numel(), device=device).view(of_texts.shape)).sum().backward()
+        found.append((of_texts.detach().cpu(), there.grad.float().cpu()))
+    for exact, there in zip(*found, strict=True):
+        torch.testing.assert_close(there, exact, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_of_attention_keeps_the_mean(dtype):
+    torch.manual_seed(0)
+    packing = Packing.of(np.array([40, 40]), torch.device(DEVICE))
+    states = torch.randn(80, 3, 2, 8, device=DEVICE, dtype=dtype)
+    exact = varlen_attention(states, packing, 0.5, 0.0).float()
+    drawn = torch.stack([varlen_attention(states, packing, 0.5, 0.2).float() for _ in range(400)])
+    assert (drawn[0] != drawn[1]).any()
+    errors = (drawn.mean(0) - exact) / (drawn.std(0) / 400**0.5)
+    assert errors.abs().mean() < 1  # 0.8 if they are normal
+    assert errors.abs().max() < 5
 
 
 @pytest.mark.parametrize("model_type", ["bert", "albert", "electra", "ernie", "roberta", "roformer"])

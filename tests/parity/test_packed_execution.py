@@ -55,22 +55,10 @@ PACKED = ["bert", "albert", "electra", "ernie", "roberta", "xlm-roberta"]
 RAGGED = [[7, 7, 7], [1, 2, 9, 10, 10, 11, 30], [20, 21, 21, 22]]
 
 
-class AsOnAGpu:
-    """Stands in for the attention of the CPU."""
-
-    @staticmethod
-    def apply(states, packing, scaling, dropped):
-        return attention.jagged_attention(states, packing, scaling, dropped / 65_536)
-
-
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("model_type", PACKED)
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 @pytest.mark.parametrize("lengths", RAGGED, ids=str)
-@pytest.mark.parametrize("on_gpu", [False, True])
-def test_packed_logits_and_gradients_equal_padded_ones(model_type, pooling, lengths, on_gpu, monkeypatch):
-    if on_gpu:
-        monkeypatch.setattr(attention, "_PackedAttention", AsOnAGpu)
+def test_packed_logits_and_gradients_equal_padded_ones(model_type, pooling, lengths):
     classifier = tiny(model_type, pooling)
     assert classifier.padded_because is None
     batch = batch_of(lengths)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from fenlei.encoders.dropout import DropMask, dropped_of_numbers, scale_of_kept
@@ -71,15 +71,18 @@ def packed_attention(
         if states.device.type == "cpu":
             context = _PackedAttention.apply(states, packing, scaling, dropped_of_numbers(dropout))  # type: ignore[no-untyped-call]
         else:
-            context = jagged_attention(states, packing, scaling, dropout)
+            context = varlen_attention(states, packing, scaling, dropout)
     return context.unsqueeze(0), None
 
 
 AttentionInterface.register(IMPLEMENTATION, packed_attention)
 
 
-def jagged_attention(states: Tensor, packing: Packing, scaling: float, dropout: float) -> Tensor:
-    """PyTorch's attention over texts of different lengths: one kernel call on a GPU, a slow reference on the CPU.
+def varlen_attention(states: Tensor, packing: Packing, scaling: float, dropout: float) -> Tensor:
+    """Attention over texts of different lengths on a GPU, in one call of the kernels behind PyTorch's own.
+
+    They are called as they are: `varlen_attn` has no dropout, and wrapping a row as nested tensors takes longer than a
+    layer of a small encoder (LOG.md).
 
     Args:
         states: (N, 3, H, D) queries, keys and values.
@@ -92,13 +95,22 @@ def jagged_attention(states: Tensor, packing: Packing, scaling: float, dropout: 
     """
     width = states.shape[-1]
     # The kernels take widths that are multiples of 8; zeros change no product.
-    padded = torch.nn.functional.pad(states, (0, -width % 8))
-    query, key, value = (
-        torch.nested.nested_tensor_from_jagged(one.contiguous(), **packing.jagged).transpose(1, 2)
-        for one in padded.unbind(1)
-    )
-    context = torch.nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scaling)
-    return context.transpose(1, 2).values()[..., :width]
+    query, key, value = (nn.functional.pad(states, (0, -width % 8)) if width % 8 else states).unbind(1)
+    of_row = (packing.boundaries, packing.boundaries, packing.longest, packing.longest, dropout)
+    if _has_flash(states.dtype, states.device):
+        context: Tensor = torch.ops.aten._flash_attention_forward(
+            query, key, value, *of_row, False, False, scale=scaling
+        )[0]
+    else:
+        rows, learns = (one[None] for one in (query, key, value)), torch.is_grad_enabled()
+        [context] = torch.ops.aten._efficient_attention_forward(*rows, None, *of_row, 0, learns, scale=scaling)[0]
+    return context[..., :width]
+
+
+@cache
+def _has_flash(dtype: torch.dtype, device: torch.device) -> bool:
+    """The flash kernels take half precision, on Ampere and later; the other ones take all, in more memory."""
+    return dtype in (torch.bfloat16, torch.float16) and torch.cuda.get_device_capability(device)[0] >= 8
 
 
 class _PackedAttention(torch.autograd.Function):
@@ -167,7 +179,7 @@ def _flash(block: Tensor, run: Run, scaling: float) -> Tensor:
     """(3, count * H, L, D) -> (count * H, L, D), by PyTorch's own kernel."""
     query, key, value = block.view(3, run.count, -1, *block.shape[2:])
     mask = None if run.real is None else run.real[:, None, None]
-    context = torch.nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scaling)
+    context = nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scaling)
     return context.reshape(block.shape[1:])
 
 

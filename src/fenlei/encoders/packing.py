@@ -71,8 +71,8 @@ class Packing:
         positions[:tokens] = np.arange(tokens) - np.repeat(starts, lengths)
         return cls(
             lengths,
-            torch.from_numpy(positions)[None].to(device),
-            torch.from_numpy(starts).to(device),
+            on_device(positions, device)[None],
+            on_device(starts, device),
             len(positions) - tokens,
         )
 
@@ -83,12 +83,20 @@ class Packing:
         return tuple(_run(self.lengths[a:b], int(starts[a]), device) for a, b in _cut_into_runs(self.lengths))
 
     @cached_property
-    def jagged(self) -> dict[str, Any]:
-        """Where the texts, and the spare tokens as one more, lie in the row, as jagged tensors take it."""
-        lengths = np.append(self.lengths, self.spare) if self.spare else self.lengths
-        offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)])).to(self.position_ids.device)
-        # Given, they need not be asked of the device in each layer.
-        return {"offsets": offsets, "min_seqlen": int(lengths.min()), "max_seqlen": int(lengths.max())}
+    def boundaries(self) -> Tensor:
+        """(B + 1,) int32 where each text begins and the last one ends, or (B + 2,): the spare tokens are one more."""
+        ends = np.cumsum(np.append(self.lengths, self.spare) if self.spare else self.lengths)
+        return on_device(np.concatenate([[0], ends]).astype(np.int32), self.position_ids.device)
+
+    @property
+    def longest(self) -> int:
+        """The longest of the same."""
+        return max(int(self.lengths[-1]), self.spare)
+
+
+def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array as a tensor there. Nobody waits for a GPU: the driver has its copy when this returns."""
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def _recurring(length: int) -> int:
@@ -127,7 +135,7 @@ def _run(lengths: NDArray[np.int64], start: int, device: torch.device) -> Run:
         start + total,
         count,
         padded,
-        torch.from_numpy(gather.reshape(-1)).to(device),
-        torch.from_numpy(np.flatnonzero(real.reshape(-1))).to(device),
-        torch.from_numpy(real).to(device),
+        on_device(gather.reshape(-1), device),
+        on_device(np.flatnonzero(real.reshape(-1)), device),
+        on_device(real, device),
     )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fenlei.encoders.activation import use_fast_gelu
 from fenlei.encoders.attention import use_packed_attention
 from fenlei.encoders.dropout import use_fast_dropout
-from fenlei.encoders.packing import Packing
+from fenlei.encoders.packing import Packing, on_device
 from fenlei.encoders.projection import join_projections
 from fenlei.errors import SettingsError
 from fenlei.model.mean_pooled import MeanPooledNetwork, mean_of_texts
@@ -136,7 +136,7 @@ class EncoderClassifier(nn.Module):
                 found = [head(pooled).view(len(batch.lengths), -1) for _ in range(samples)]
         if batch.windows is None:
             return found
-        places = torch.from_numpy(batch.windows.places).to(self.network.device)
+        places = on_device(batch.windows.places, self.network.device)
         return [logits[places] for logits in found]
 
     def _pooled(self, batch: PackedBatch) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -144,40 +144,41 @@ class EncoderClassifier(nn.Module):
         device = self.network.device
         packing = Packing.of(batch.lengths, device)
         # Any token will do for the spare ones.
-        ids = nn.functional.pad(torch.from_numpy(batch.ids), (0, packing.spare), value=int(batch.ids[0]))
+        ids = np.append(batch.ids, np.repeat(batch.ids[:1], packing.spare))
         hidden = self.network.base_model(
-            input_ids=ids[None].to(device),
+            input_ids=on_device(ids, device)[None],
             position_ids=packing.position_ids + self._first_position,
             packing=packing,
-            **self._types(batch, lambda types: nn.functional.pad(torch.from_numpy(types), (0, packing.spare))[None]),
+            **self._types(batch, lambda types: np.append(types, np.zeros(packing.spare, np.int64))[None]),
         )[0]
         if self.pooling == "mean":
-            lengths = torch.from_numpy(batch.lengths).to(device)
-            return mean_of_texts(hidden[0, : len(batch.ids)].float(), lengths), self.network.head
+            means = mean_of_texts(hidden[0, : len(batch.ids)].float(), on_device(batch.lengths, device))
+            return means, self.network.head
         first = hidden[0, packing.first_tokens][:, None].float()
         return first, partial(_HEADS[self.network.config.model_type], self.network)
 
     def _padded(self, batch: PackedBatch) -> Tensor:
         device = self.network.device
         longest = int(batch.lengths.max())
-        mask = torch.arange(longest)[None, :] < torch.from_numpy(batch.lengths)[:, None]
-        ids = torch.full(mask.shape, self._pad_id, dtype=torch.int64)
-        ids[mask] = torch.from_numpy(batch.ids)
+        mask = np.arange(longest)[None, :] < batch.lengths[:, None]
 
-        def padded(types: NDArray[np.int64]) -> Tensor:
-            block = torch.zeros(mask.shape, dtype=torch.int64)
-            block[mask] = torch.from_numpy(types)
+        def padded(tokens: NDArray[np.int64], padding: int = 0) -> NDArray[np.int64]:
+            block = np.full(mask.shape, padding)
+            block[mask] = tokens
             return block
 
-        types = self._types(batch, padded)
-        logits: Tensor = self.network(input_ids=ids.to(device), attention_mask=mask.long().to(device), **types).logits
+        inputs = {"input_ids": padded(batch.ids, self._pad_id), "attention_mask": mask.astype(np.int64)}
+        on_it = {name: on_device(block, device) for name, block in inputs.items()}
+        logits: Tensor = self.network(**on_it, **self._types(batch, padded)).logits
         return logits.float()
 
-    def _types(self, batch: PackedBatch, laid_out: Callable[[NDArray[np.int64]], Tensor]) -> dict[str, Tensor]:
+    def _types(
+        self, batch: PackedBatch, laid_out: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    ) -> dict[str, Tensor]:
         """The keyword for token types, where the batch has pairs and the network knows types."""
         if batch.types is None or getattr(self.network.config, "type_vocab_size", 0) < 2:
             return {}
-        return {"token_type_ids": laid_out(batch.types).to(self.network.device)}
+        return {"token_type_ids": on_device(laid_out(batch.types), self.network.device)}
 
     @torch.no_grad()
     def _why_not_packed(self) -> str | None:
@@ -221,8 +222,13 @@ def join_windows(logits: Tensor, windows: WindowsOfBatch | None) -> Tensor:
     """
     if windows is None:
         return logits
-    counts = torch.from_numpy(windows.counts).to(logits.device)
+    counts = on_device(windows.counts, logits.device)
     return torch.segment_reduce(logits, windows.join, lengths=counts, unsafe=True)
+
+
+def tokens_at_once(runtime: Runtime) -> int:
+    """Tokens of a packed batch that only predicts: a core's cache holds few, a GPU is busy with many alone."""
+    return 4096 if runtime.torch_device().type == "cpu" else 1 << 15
 
 
 def predict_logits(
@@ -230,7 +236,7 @@ def predict_logits(
     table: TokenTable,
     runtime: Runtime,
     *,
-    max_tokens: int = 4096,
+    max_tokens: int | None = None,
     advance: Callable[[int], None] = lambda texts: None,
 ) -> NDArray[np.float32]:
     """(B, C) logits of every text in the order of `table`, in evaluation mode, which is left as it was.
@@ -239,7 +245,7 @@ def predict_logits(
         classifier: on the runtime's device.
         table: the texts' tokens.
         runtime: gives device and precision.
-        max_tokens: the most tokens of one packed batch.
+        max_tokens: the most tokens of one packed batch; None: what suits the device.
         advance: called with the number of texts done, for progress.
     """
     return predict_windows(classifier, table, runtime, max_tokens=max_tokens, advance=advance)[0]
@@ -250,7 +256,7 @@ def predict_windows(
     table: TokenTable,
     runtime: Runtime,
     *,
-    max_tokens: int = 4096,
+    max_tokens: int | None = None,
     advance: Callable[[int], None] = lambda texts: None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
     """As `predict_logits`, and beside the logits for each the window, from 0, in which that label has the highest one.
@@ -265,7 +271,7 @@ def predict_windows(
     highest = None if table.windows is None else np.zeros(logits.shape, dtype=np.int32)
     try:
         with torch.inference_mode(), runtime.autocast():
-            for batch in scoring_batches(table, max_tokens=max_tokens):
+            for batch in scoring_batches(table, max_tokens=max_tokens or tokens_at_once(runtime)):
                 [of_windows] = classifier.of_windows(batch)
                 logits[batch.rows] = join_windows(of_windows, batch.windows).cpu().numpy()
                 if highest is not None and batch.windows is not None:

@@ -180,7 +180,7 @@ def fit(
             epoch=progress.epoch,
             skip=progress.updates_in_epoch,
         ):
-            progress.loss_sum += gradients.add(batches)
+            progress.loss_sum = gradients.add(batches) + progress.loss_sum
             update = (progress.epoch - 1) * updates_per_epoch + progress.updates_in_epoch
             set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup, settings.schedule)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fenlei.model.build import output_layer
-from fenlei.model.classifier import EncoderClassifier, join_windows
+from fenlei.model.classifier import EncoderClassifier, join_windows, tokens_at_once
 from fenlei.model.losses import Loss
 from fenlei.model.precast import for_prediction
 from fenlei.runtime import Runtime
@@ -104,7 +104,7 @@ def _head_inputs(
     windows = None
     try:
         with runtime.autocast():
-            for batch in scoring_batches(table, max_tokens=4096, rows=rows):
+            for batch in scoring_batches(table, max_tokens=tokens_at_once(runtime), rows=rows):
                 ready(batch)
                 states, counts = read.pop(), np.ones(len(batch), np.int64)
                 if batch.windows is not None:

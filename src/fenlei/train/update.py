@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fenlei.encoders.dropout import renew_masks
+from fenlei.encoders.packing import on_device
 from fenlei.model.adversarial import moved_along_gradient, moved_by_share, weight_matrices, word_embeddings
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.losses import Loss, divergence
@@ -67,10 +68,10 @@ class Gradients:
         return total
 
     def _add(self, batches: Sequence[PackedBatch], *, divergent: float = 0.0) -> Tensor:
-        texts, total = sum(len(batch) for batch in batches), torch.zeros(())
+        texts, total = sum(len(batch) for batch in batches), torch.zeros((), device=self._runtime.device)
         for batch in batches:
             renew_masks()
-            truth = torch.from_numpy(self._targets[batch.rows].toarray()).to(self._runtime.device)
+            truth = on_device(self._targets[batch.rows].toarray(), self._runtime.torch_device())
             logits = self._logits(batch)
             batch_loss = self._loss_of(logits, truth)
             objective = batch_loss
@@ -80,7 +81,7 @@ class Gradients:
                 apart = divergence(logits.flatten(0, 1), again.flatten(0, 1), task=self._task).sum() / len(logits)
                 objective = batch_loss + divergent * apart
             (objective / texts).backward()  # type: ignore[no-untyped-call]
-            total += batch_loss.detach().cpu()
+            total += batch_loss.detach()  # stays there: asking for it would wait for the GPU
         return total
 
     def _logits(self, batch: PackedBatch) -> Tensor:
