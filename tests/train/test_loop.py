@@ -150,6 +150,14 @@ def test_training_stops_when_dev_no_longer_improves_and_keeps_the_best():
     assert (fitted.best_epoch, len(fitted.history)) == (2, 5)
 
 
+def test_a_probe_that_training_falls_behind_does_not_stop_it():
+    values = iter([0.6, 0.4, 0.45, 0.5, 0.55, 0.65])
+    still = {"learning_rate": 1e-20, "head_learning_rate": 1e-20}
+    judge = lambda logits, truth: DevScore(next(values), "planned", False)  # noqa: E731
+    _, fitted = run(epochs=5, patience=1, linear_probe=True, judge=judge, **still)
+    assert (fitted.best_epoch, [shown["epoch"] for shown in fitted.history]) == (5, [0, 1, 2, 3, 4, 5])
+
+
 def test_training_goes_on_while_the_dev_loss_falls():
     values = iter([0.5, 0.7, 0.6, 0.69, 0.6, 0.9])
     _, fitted = run(epochs=6, patience=1, judge=lambda logits, truth: DevScore(next(values), "planned", False))

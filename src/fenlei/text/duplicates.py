@@ -100,9 +100,10 @@ def _near_pairs(
     index = MinHashLSH(num_perm=_PERMUTATIONS, params=_BANDS)
     pairs: list[tuple[int, int, float]] = []
     ngrams: dict[int, frozenset[str]] = {}
+    empty = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
     for row in rows:
         own = _ngrams(texts[row])
-        signature = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
+        signature = empty.copy()  # drawing its permutations takes as long as all the rest
         signature.update_batch([gram.encode("utf-8", "surrogatepass") for gram in own])
         found = []
         for other in index.query(signature):

@@ -100,7 +100,8 @@ class TrainSettings:
     """The gradient is scaled down to this norm when longer."""
 
     patience: int = 3
-    """Training stops after this many epochs without a better dev score or a lower dev loss."""
+    """Training stops after this many epochs without a better dev score or a lower dev loss than the epochs before; the
+    linear probe does not count."""
 
     fgm: float = 0.0
     """Adversarial training: each update also learns from word embeddings moved so far against it; 0: not."""

@@ -230,12 +230,13 @@ def fit(
 
 
 def _last_gain(history: list[dict[str, Any]]) -> int:
-    """The last epoch that had a higher dev score or a lower dev loss than all before it; 0: there was none.
+    """The last epoch that had a higher dev score or a lower dev loss than all before it; 0: there was none yet.
 
-    The score of a small dev part stands still for epochs in which the loss shows that more is being learned.
+    The score of a small dev part stands still for epochs in which the loss shows that more is being learned. The probe
+    does not count: where labels have few rows, training falls behind it and passes it when its rate has fallen.
     """
     last, score, loss = 0, -math.inf, math.inf
-    for shown in history:
+    for shown in (shown for shown in history if shown["epoch"]):
         if shown["dev_score"] > score or shown["dev_loss"] < loss:
             last = shown["epoch"]
         score, loss = max(score, shown["dev_score"]), min(loss, shown["dev_loss"])
