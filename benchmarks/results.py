@@ -1,6 +1,7 @@
 """The recipes on whole data sets, measured on their test parts: trains what is missing, then writes the table.
 
     python benchmarks/results.py run FOLDER --data sogou_mini --ways balanced --seeds 42 43 44 --out runs/results
+                                            [--device cuda]
     python benchmarks/results.py table --out runs/results
 
 FOLDER holds a folder a data set with train.jsonl, test.jsonl and perhaps dev.jsonl. Each run is `fenlei train` as a
@@ -47,6 +48,7 @@ def main():
     run.add_argument("--data", nargs="+", required=True)
     run.add_argument("--ways", nargs="+", choices=WAYS, default=["balanced"])
     run.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44])
+    run.add_argument("--device", default="cpu")
     for command in (run, commands.add_parser("table")):
         command.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -54,7 +56,8 @@ def main():
         for data in given.data:
             for seed in given.seeds:
                 for way in given.ways:
-                    train(given.folder / data, WAYS[way], seed, given.out / data / way / f"seed-{seed}")
+                    flags = [*WAYS[way], "--device", given.device]
+                    train(given.folder / data, flags, seed, given.out / data / way / f"seed-{seed}")
         return
     found = {key_of(line): line for line in lines(given.out)}
     for page in PAGES:
@@ -93,6 +96,7 @@ def lines(out):
             records = [json.loads((path.parents[2] / "fenlei.json").read_text(encoding="utf-8")) for path in runs]
             main = MAIN_FIGURE[reports[0]["task"]]
             minutes = statistics.mean(record["training"]["seconds"] for record in records) / 60
+            devices = " ".join(sorted({record["training"]["device"] for record in records}))
             flags = f" `{' '.join(WAYS[way])}`" if WAYS[way] else ""
             cells = [
                 f"{data.name} ({reports[0]['rows']:,})",
@@ -102,7 +106,7 @@ def lines(out):
                 spread(reports, "macro_f1"),
                 spread(reports, "subset_accuracy") if reports[0]["task"] == "multilabel" else "",
                 f"{statistics.mean(report['comparison']['figures'][main]['value'] for report in reports):.4f}",
-                f"{minutes:.0f}",
+                f"{minutes:.1f}, {devices}",
             ]
             yield f"| {' | '.join(cells)} |"
         if data.name in PUBLISHED:
