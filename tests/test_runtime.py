@@ -1,10 +1,11 @@
 import os
+import re
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from fenlei.errors import SettingsError
+from fenlei.errors import FenleiError, SettingsError
 from fenlei.runtime import Runtime, open_runtime
 
 
@@ -74,3 +75,41 @@ def test_caches_of_compiled_products_are_small_unless_the_user_says_otherwise(mo
     monkeypatch.delenv("LRU_CACHE_CAPACITY")
     open_runtime(device="cpu", threads=1)
     assert os.environ["LRU_CACHE_CAPACITY"] == "64"
+
+
+def asks_for_too_much():
+    torch.empty(1 << 60, dtype=torch.int8)
+
+
+def a_gpu_is_full():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nIf reserved …")
+
+
+@pytest.mark.parametrize(
+    ("device", "asks", "said", "hint"),
+    [
+        (
+            "cpu",
+            asks_for_too_much,
+            "memory on cpu: .*can't allocate memory: you tried to allocate 1152921504606846976",
+            "a",
+        ),
+        (
+            "cuda",
+            a_gpu_is_full,
+            r"memory on cuda: CUDA out of memory. Tried to allocate 2 GiB\.$",
+            "a; --device cpu has .*",
+        ),
+    ],
+)
+def test_too_little_memory_is_an_error_with_a_next_step(device, asks, said, hint):
+    runtime = Runtime(device=device, precision="float32", threads=1)
+    with pytest.raises(FenleiError, match=said) as caught, runtime.within_memory("a"):
+        asks()
+    assert re.fullmatch(hint, caught.value.hint)
+
+
+def test_other_errors_of_the_libraries_stay_what_they_are():
+    runtime = Runtime(device="cpu", precision="float32", threads=1)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"), runtime.within_memory("a"):
+        torch.ones(2, 3) @ torch.ones(2, 3)

@@ -4,16 +4,16 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fenlei.errors import SettingsError
+from fenlei.errors import FenleiError, SettingsError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import torch
 
 Precision = Literal["float32", "bfloat16"]
@@ -33,12 +33,35 @@ class Runtime:
     precision: Precision
     threads: int
 
-    def autocast(self) -> "AbstractContextManager[object]":
+    def autocast(self) -> AbstractContextManager[object]:
         """The context in which a forward pass runs."""
         import torch
 
         device_type = torch.device(self.device).type
         return torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @contextmanager
+    def within_memory(self, *next_steps: str) -> Iterator[None]:
+        """A block that may ask for more memory than there is.
+
+        Args:
+            next_steps: what asks for less; on a GPU the system's memory is one more.
+
+        Raises:
+            FenleiError: it did.
+        """
+        import torch
+
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            # PyTorch has an exception for a GPU only.
+            of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+            if not of_memory and "can't allocate memory" not in str(error):
+                raise
+            steps = [*next_steps, *([] if self.device == "cpu" else ["--device cpu has the system's memory"])]
+            told = str(error).partition("\n")[0]
+            raise FenleiError(f"there is too little memory on {self.device}: {told}", hint="; ".join(steps)) from error
 
     def torch_device(self) -> "torch.device":
         """The device as PyTorch names it."""

@@ -164,6 +164,15 @@ def test_training_goes_on_while_the_dev_loss_falls():
     assert (fitted.best_epoch, len(fitted.history)) == (6, 6)
 
 
+def test_too_little_memory_is_told_with_what_needs_less(monkeypatch):
+    from fenlei.train.update import Gradients
+
+    monkeypatch.setattr(Gradients, "add", lambda self, batches: torch.empty(1 << 60))
+    with pytest.raises(FenleiError, match="there is too little memory on cpu") as caught:
+        run()
+    assert "--tokens-per-batch 2048" in caught.value.hint
+
+
 def test_a_classifier_that_predicts_nothing_is_warned_of(capsys):
     from rich.console import Console
 

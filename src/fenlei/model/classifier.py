@@ -270,7 +270,7 @@ def predict_windows(
     logits = np.empty((len(table), classifier.num_labels), dtype=np.float32)
     highest = None if table.windows is None else np.zeros(logits.shape, dtype=np.int32)
     try:
-        with torch.inference_mode(), runtime.autocast():
+        with torch.inference_mode(), runtime.autocast(), runtime.within_memory():
             for batch in scoring_batches(table, max_tokens=max_tokens or tokens_at_once(runtime)):
                 [of_windows] = classifier.of_windows(batch)
                 logits[batch.rows] = join_windows(of_windows, batch.windows).cpu().numpy()

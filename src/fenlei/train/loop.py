@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
+_LESS_MEMORY = (
+    "--tokens-per-batch 2048 runs fewer texts at once for the same update",
+    "--gradient-checkpointing keeps less of each",
+)
+
+
 @dataclass(frozen=True)
 class Part:
     """Tokens and truth of the rows of one part.
@@ -119,7 +125,7 @@ def fit(
         resume: go on from the newest checkpoint.
 
     Raises:
-        FenleiError: the loss is no longer a number, or there is nothing to resume.
+        FenleiError: the loss is no longer a number, the memory does not suffice, or there is nothing to resume.
         SettingsError: the run cannot be resumed exactly, or a regulariser needs weights that are frozen.
     """
     torch.manual_seed(settings.seed)
@@ -180,11 +186,12 @@ def fit(
             epoch=progress.epoch,
             skip=progress.updates_in_epoch,
         ):
-            progress.loss_sum = gradients.add(batches) + progress.loss_sum
             update = (progress.epoch - 1) * updates_per_epoch + progress.updates_in_epoch
             set_rate(optimizer, update, epochs * updates_per_epoch, settings.warmup, settings.schedule)
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-            optimizer.step()
+            with runtime.within_memory(*_LESS_MEMORY):
+                progress.loss_sum = gradients.add(batches) + progress.loss_sum
+                torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+                optimizer.step()
             optimizer.zero_grad()
             average.update(update + 1)
             progress.updates_in_epoch += 1

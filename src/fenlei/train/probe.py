@@ -103,7 +103,7 @@ def _head_inputs(
     pieces: dict[int, Tensor] = {}
     windows = None
     try:
-        with runtime.autocast():
+        with runtime.autocast(), runtime.within_memory():
             for batch in scoring_batches(table, max_tokens=tokens_at_once(runtime), rows=rows):
                 ready(batch)
                 states, counts = read.pop(), np.ones(len(batch), np.int64)

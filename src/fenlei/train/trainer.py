@@ -149,7 +149,8 @@ class Trainer:
             checkpoint_folder: where its state is kept; None: nowhere.
 
         Raises:
-            FenleiError: the loss is no longer a number, or the newest checkpoint is damaged.
+            FenleiError: the loss is no longer a number, the memory does not suffice, or the newest checkpoint is
+                damaged.
             SettingsError: the run cannot be resumed exactly.
         """
         checkpoints = self.checkpoints(start, checkpoint_folder)
