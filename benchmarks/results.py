@@ -95,8 +95,12 @@ def lines(out):
             reports = [json.loads(path.read_text(encoding="utf-8")) for path in runs]
             records = [json.loads((path.parents[2] / "fenlei.json").read_text(encoding="utf-8")) for path in runs]
             main = MAIN_FIGURE[reports[0]["task"]]
-            minutes = statistics.mean(record["training"]["seconds"] for record in records) / 60
-            devices = " ".join(sorted({record["training"]["device"] for record in records}))
+            trainings = [record["training"] for record in records]
+            devices = sorted({training["device"] for training in trainings})
+            minutes = [
+                f"{statistics.mean(one['seconds'] for one in trainings if one['device'] == device) / 60:.1f}, {device}"
+                for device in devices
+            ]
             flags = f" `{' '.join(WAYS[way])}`" if WAYS[way] else ""
             cells = [
                 f"{data.name} ({reports[0]['rows']:,})",
@@ -106,7 +110,7 @@ def lines(out):
                 spread(reports, "macro_f1"),
                 spread(reports, "subset_accuracy") if reports[0]["task"] == "multilabel" else "",
                 f"{statistics.mean(report['comparison']['figures'][main]['value'] for report in reports):.4f}",
-                f"{minutes:.1f}, {devices}",
+                "; ".join(minutes),
             ]
             yield f"| {' | '.join(cells)} |"
         if data.name in PUBLISHED:
