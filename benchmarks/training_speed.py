@@ -64,7 +64,10 @@ class Way:
         )
         ending.callback(self.process.kill)  # none goes on where another one failed
         self.log = scratch / f"{name}.log"
-        self.tokens = self._answer()["tokens"]
+
+    def lengths_of_updates(self):
+        """Tokens of each text of each update; the first answer, when the process is ready."""
+        return self._answer()["tokens"]
 
     def round(self):
         with contextlib.suppress(BrokenPipeError):  # what went wrong is told where the answer is missing
@@ -93,6 +96,8 @@ def run(given):
             given.ways.remove(name)
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as ending:
         ways = {name: Way(name, given, Path(scratch), ending) for name in given.ways}
+        # All start at once: where imports are slow, one after the other would take longer than the rounds.
+        every = [way.lengths_of_updates() for way in ways.values()]
         ceilings = []
         for number in range(1 - given.warm_up, given.rounds + 1):
             ceilings.append(product_ceiling(device=given.device, clock=clock))
@@ -101,7 +106,7 @@ def run(given):
             print(f"round {number} of {given.rounds}{'' if number > 0 else ' (warm-up)'}", file=sys.stderr)
         for way in ways.values():
             way.end()
-    updates = ways[given.ways[0]].tokens[given.warm_up * given.updates :]
+    updates = every[0][given.warm_up * given.updates :]
     rounds = [
         [length for update in updates[at : at + given.updates] for length in update]
         for at in range(0, len(updates), given.updates)
