@@ -149,7 +149,7 @@ def page(found):
         "",
         f"{run['date']}, {run['processor']}, {run['precision']}; {versions}.",
         f"`python benchmarks/{run['command']}`, which says what is measured. Milliseconds: median (least to most).",
-        "Peak memory rises with the compiled products that oneDNN keeps, at most 512 of them, and then stays.",
+        "Memory rises with the compiled products that oneDNN keeps, at most 512 of them (LOG.md).",
         "",
         "| texts | seconds | texts/s | peak memory |",
         "|---|---|---|---|",

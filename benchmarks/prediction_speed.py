@@ -101,8 +101,7 @@ def measured(name, texts, runtime, rounds):
     config = shape(name)
     ways = peers(network(config), folder, max_tokens=LONGEST, threads=runtime.threads, device=runtime.device)
     tokenizer = load_tokenizer(folder)
-    placed = network(shape(name)).to(runtime.device)
-    classifier = classifier_of(placed, tokenizer, runtime, max_tokens=LONGEST)
+    classifier = classifier_of(network(shape(name)), tokenizer, runtime, max_tokens=LONGEST)
     ways = {way: call for way, call in ways.items() if call} | {"fenlei": classifier.scores}
 
     errors = errors_of(ways, texts, runtime)

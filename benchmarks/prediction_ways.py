@@ -32,8 +32,9 @@ def peers(network, folder, *, max_tokens, threads, device="cpu"):
         device: where PyTorch's ways run; the runtimes run on the CPU alone.
     """
     tokenizer = AutoTokenizer.from_pretrained(folder)
+    network.to(device)
     ways = {
-        "pipeline": _pipeline(network.to(device), tokenizer, max_tokens, device),
+        "pipeline": _pipeline(network, tokenizer, max_tokens, device),
         "loop-fp32": _batched(_torch(network, device, bf16=False), tokenizer, max_tokens),
         "loop-bf16": _batched(_torch(network, device, bf16=True), tokenizer, max_tokens),
     }

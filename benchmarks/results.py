@@ -1,7 +1,6 @@
 """The recipes on whole data sets, measured on their test parts: trains what is missing, then writes the table.
 
     python benchmarks/results.py run FOLDER --data sogou_mini --ways balanced --seeds 42 43 44 --out runs/results
-                                            [--device cuda]
     python benchmarks/results.py table --out runs/results
 
 FOLDER holds a folder a data set with train.jsonl, test.jsonl and perhaps dev.jsonl. Each run is `fenlei train` as a
@@ -48,7 +47,6 @@ def main():
     run.add_argument("--data", nargs="+", required=True)
     run.add_argument("--ways", nargs="+", choices=WAYS, default=["balanced"])
     run.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44])
-    run.add_argument("--device", default="cpu")
     for command in (run, commands.add_parser("table")):
         command.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
@@ -56,8 +54,7 @@ def main():
         for data in given.data:
             for seed in given.seeds:
                 for way in given.ways:
-                    flags = [*WAYS[way], "--device", given.device]
-                    train(given.folder / data, flags, seed, given.out / data / way / f"seed-{seed}")
+                    train(given.folder / data, WAYS[way], seed, given.out / data / way / f"seed-{seed}")
         return
     found = {key_of(line): line for line in lines(given.out)}
     for page in PAGES:

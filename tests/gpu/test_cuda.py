@@ -59,7 +59,7 @@ def test_attention_is_that_of_the_cpu_and_so_are_its_gradients(dtype, tolerance,
     states = torch.randn(packing.position_ids.shape[1], 3, 4, width)
     found = []
     for device in ("cpu", DEVICE):
-        there = states.clone().to(device, torch.float32 if device == "cpu" else dtype).detach().requires_grad_()
+        there = states.to(device, torch.float32 if device == "cpu" else dtype).detach().requires_grad_()
         if device == "cpu":
             of_row = _PackedAttention.apply(there, packing, 0.3, 0)
         else:

@@ -97,19 +97,19 @@ def varlen_attention(states: Tensor, packing: Packing, scaling: float, dropout: 
     # The kernels take widths that are multiples of 8; zeros change no product.
     query, key, value = (nn.functional.pad(states, (0, -width % 8)) if width % 8 else states).unbind(1)
     of_row = (packing.boundaries, packing.boundaries, packing.longest, packing.longest, dropout)
+    context: Tensor
     if _has_flash(states.dtype, states.device):
-        context: Tensor = torch.ops.aten._flash_attention_forward(
-            query, key, value, *of_row, False, False, scale=scaling
-        )[0]
+        flash = torch.ops.aten._flash_attention_forward
+        context = flash(query, key, value, *of_row, False, False, scale=scaling)[0]
     else:
-        rows, learns = (one[None] for one in (query, key, value)), torch.is_grad_enabled()
-        [context] = torch.ops.aten._efficient_attention_forward(*rows, None, *of_row, 0, learns, scale=scaling)[0]
+        efficient, learns = torch.ops.aten._efficient_attention_forward, torch.is_grad_enabled()
+        context = efficient(query[None], key[None], value[None], None, *of_row, 0, learns, scale=scaling)[0][0]
     return context[..., :width]
 
 
 @cache
 def _has_flash(dtype: torch.dtype, device: torch.device) -> bool:
-    """The flash kernels take half precision, on Ampere and later; the other ones take all, in more memory."""
+    """The flash kernels take half precision, on Ampere and later; the memory-efficient ones take all."""
     return dtype in (torch.bfloat16, torch.float16) and torch.cuda.get_device_capability(device)[0] >= 8
 
 

@@ -243,7 +243,8 @@ def _last_gain(history: list[dict[str, Any]]) -> int:
     does not count: where labels have few rows, training falls behind it and passes it when its rate has fallen.
     """
     last, score, loss = 0, -math.inf, math.inf
-    for shown in (shown for shown in history if shown["epoch"]):
+    trained = [shown for shown in history if shown["epoch"]]
+    for shown in trained:
         if shown["dev_score"] > score or shown["dev_loss"] < loss:
             last = shown["epoch"]
         score, loss = max(score, shown["dev_score"]), min(loss, shown["dev_loss"])

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fenlei.encoders.packing import on_device
 from fenlei.model.build import output_layer
 from fenlei.model.classifier import EncoderClassifier, join_windows, tokens_at_once
 from fenlei.model.losses import Loss
@@ -78,7 +79,7 @@ def fit_head(
     speed = journal.end()
     centre = states.mean(0)
     length = (states - centre).square().sum(1).mean().sqrt().clamp(min=1e-6)
-    known = torch.from_numpy(truth[rows].toarray()).to(runtime.device)
+    known = on_device(truth[rows].toarray(), runtime.torch_device())
     weight, bias, mean_loss = _fitted((states - centre) / length, windows, known, loss)
     _, layer = output_layer(classifier.network, classifier.num_labels)
     with torch.no_grad():
@@ -109,7 +110,7 @@ def _head_inputs(
                 states, counts = read.pop(), np.ones(len(batch), np.int64)
                 if batch.windows is not None:
                     windows = batch.windows
-                    states, counts = states[torch.from_numpy(windows.places).to(states.device)], windows.counts
+                    states, counts = states[on_device(windows.places, states.device)], windows.counts
                 pieces |= zip(batch.rows.tolist(), torch.split(states, counts.tolist()), strict=True)
                 advance(len(batch))
     finally:
