@@ -43,3 +43,13 @@ def test_rows_and_runs_end_at_lengths_that_come_again(lengths, row, padded):
 def test_few_lengths_come_again():
     rows = {Packing.of(np.array([length]), torch.device("cpu")).position_ids.shape[1] for length in range(1, 4097)}
     assert len(rows) == 80
+
+
+def test_what_follows_a_lone_text_pads_it_where_the_row_is_long_enough():
+    first, pair, last = Packing.of(np.array([2, 17, 30, 33]), torch.device("cpu")).runs
+    assert first.gather is None
+    assert first.real.tolist() == [[True] * 2 + [False] * 14]
+    assert pair.gather is not None
+    assert last.start + last.padded == 97
+    assert last.gather is not None
+    assert last.bias.count_nonzero() == 48 - 33

@@ -68,10 +68,13 @@ def packed_attention(
         states = torch.stack([query, key, value], 1)
     # Inside, everything stays in the dtype of the projections: autocast would take the softmax to float32 and back.
     with torch.autocast(states.device.type, enabled=False):
-        if states.device.type == "cpu":
-            context = _PackedAttention.apply(states, packing, scaling, dropped_of_numbers(dropout))  # type: ignore[no-untyped-call]
-        else:
+        learns = torch.is_grad_enabled() and states.requires_grad
+        if states.device.type != "cpu":
             context = varlen_attention(states, packing, scaling, dropout)
+        elif not learns and not dropout and _flash_is_quicker(states.dtype):
+            context = _flash_attention(states, packing, scaling)
+        else:
+            context = _PackedAttention.apply(states, packing, scaling, dropped_of_numbers(dropout))  # type: ignore[no-untyped-call]
     return context.unsqueeze(0), None
 
 
@@ -113,6 +116,24 @@ def _has_flash(dtype: torch.dtype, device: torch.device) -> bool:
     return dtype in (torch.bfloat16, torch.float16) and torch.cuda.get_device_capability(device)[0] >= 8
 
 
+def _flash_attention(states: Tensor, packing: Packing, scaling: float) -> Tensor:
+    """(N, 3, H, D) queries, keys and values -> (N, H, D) by PyTorch's kernel for the CPU, where nothing learns."""
+    output = states.new_empty(states[:, 0].shape)
+    for run in packing.runs:
+        query, key, value = _block(states, run)
+        mask = None if run.bias is None else run.bias[:, None, None]
+        context = nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scaling)
+        _put(output[:, None], context[None], run)
+    output[len(output) - packing.spare :] = 0
+    return output
+
+
+@cache
+def _flash_is_quicker(dtype: torch.dtype) -> bool:
+    """Forward only, that kernel takes half the time on long texts with AMX, longer than ours elsewhere (LOG.md)."""
+    return dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
+
+
 class _PackedAttention(torch.autograd.Function):
     """Batched products over runs, with a backward pass of its own.
 
@@ -125,12 +146,8 @@ class _PackedAttention(torch.autograd.Function):
         output, saved, masks = states.new_empty(states[:, 0].shape), list[Tensor](), list[DropMask | None]()
         scale = scale_of_kept(dropped)
         learns = any(ctx.needs_input_grad)
-        flash = not learns and not dropped and _flash_is_quicker(states.dtype)
         for run in packing.runs:
-            block = _block(states, run)
-            if flash:
-                _put(output[:, None], _flash(block, run, scaling)[None], run)
-                continue
+            block = _copied(states, run)
             q, k, v = block
             weights = _softmax_of_products(q.mul_(scaling), k, run)
             mask = DropMask.drawn(weights.numel(), dropped) if dropped else None
@@ -152,7 +169,7 @@ class _PackedAttention(torch.autograd.Function):
         for run, mask, block, weights in zip(ctx.packing.runs, ctx.masks, saved, saved, strict=True):
             q, k, v = block
             # Dropout's factor is taken once, on what it is cheapest on.
-            [of_context] = _block(given[:, None], run).mul_(ctx.scale)
+            [of_context] = _copied(given[:, None], run).mul_(ctx.scale)
             if run.real is not None:
                 of_context.view(run.count, -1, *of_context.shape[1:]).mul_(run.real[:, None, :, None])
             of_weights = torch.bmm(of_context, v.transpose(1, 2))
@@ -169,27 +186,12 @@ class _PackedAttention(torch.autograd.Function):
         return found, None, None, None
 
 
-@cache
-def _flash_is_quicker(dtype: torch.dtype) -> bool:
-    """Forward only, PyTorch's kernel takes half the time on long texts with AMX, longer than ours elsewhere (LOG)."""
-    return dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
-
-
-def _flash(block: Tensor, run: Run, scaling: float) -> Tensor:
-    """(3, count * H, L, D) -> (count * H, L, D), by PyTorch's own kernel."""
-    query, key, value = block.view(3, run.count, -1, *block.shape[2:])
-    mask = None if run.real is None else run.real[:, None, None]
-    context = nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scaling)
-    return context.reshape(block.shape[1:])
-
-
 def _softmax_of_products(query: Tensor, key: Tensor, run: Run) -> Tensor:
     """(count * H, L, D) twice -> (count * H, L, L) weights."""
-    if run.real is None:
+    if run.bias is None:
         products = torch.bmm(query, key.transpose(1, 2))
     else:
-        bias = query.new_zeros(run.real.shape).masked_fill_(~run.real, torch.finfo(query.dtype).min)
-        bias = bias.repeat_interleave(len(query) // run.count, 0)[:, None]
+        bias = run.bias.to(query.dtype).repeat_interleave(len(query) // run.count, 0)[:, None]
         products = torch.baddbmm(bias, query, key.transpose(1, 2))
     rest = run.padded % _SOFTMAX_AT_ONCE
     if rest and run.padded < _SOFTMAX_LONG and products.dtype == torch.bfloat16:
@@ -198,19 +200,24 @@ def _softmax_of_products(query: Tensor, key: Tensor, run: Run) -> Tensor:
 
 
 def _block(states: Tensor, run: Run) -> Tensor:
+    """(N, K, H, D) -> (K, count, H, L, D), the texts of one run, as they lie or gathered."""
+    stop = run.start + run.count * run.padded
+    block = states[run.start : stop] if run.gather is None else states.index_select(0, run.gather)
+    return block.view(run.count, run.padded, *states.shape[1:]).permute(2, 0, 3, 1, 4)
+
+
+def _copied(states: Tensor, run: Run) -> Tensor:
     """(N, K, H, D) -> (K, count * H, L, D), a copy of the texts of one run."""
-    kinds, heads, width = states.shape[1:]
-    block = states[run.start : run.stop] if run.gather is None else states.index_select(0, run.gather)
-    block = block.view(run.count, run.padded, kinds, heads, width).permute(2, 0, 3, 1, 4)
-    return block.clone(memory_format=torch.contiguous_format).view(kinds, run.count * heads, run.padded, width)
+    return _block(states, run).clone(memory_format=torch.contiguous_format).flatten(1, 2)
 
 
 def _put(row: Tensor, block: Tensor, run: Run) -> None:
-    """Write (K, count * H, L, D) of one run into its place in (N, K, H, D)."""
+    """Write (K, count * H, L, D), or (K, count, H, L, D), of one run into its place in (N, K, H, D)."""
     kinds, heads, width = row.shape[1:]
     block = block.view(kinds, run.count, heads, run.padded, width).permute(1, 3, 0, 2, 4)
     place = row[run.start : run.stop]
     if run.scatter is None:
-        place.view(block.shape).copy_(block)
+        tokens = len(place) // run.count
+        place.view(run.count, tokens, *row.shape[1:]).copy_(block[:, :tokens])
     else:
         torch.index_select(block.reshape(-1, kinds, heads, width), 0, run.scatter, out=place)

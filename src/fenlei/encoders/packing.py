@@ -24,6 +24,9 @@ _PADDING_ALLOWED = 0.15
 # products and the softmax (LOG.md).
 _MOST_WEIGHTS = 1 << 16
 
+# The exponential of anything beside it is 0, in every precision that has this number.
+_FAR_BELOW = torch.finfo(torch.bfloat16).min
+
 
 @dataclass(frozen=True)
 class Run:
@@ -32,18 +35,26 @@ class Run:
     Attributes:
         start: first token of the run in the row; `stop`: one past its last.
         count: number of texts; `padded`: L.
-        gather: (count * L,) positions of the row, padding repeats the text's first token; None: all are L long.
+        real: (count, L) bool, false at padding; None: all are L long.
+        gather: (count * L,) positions of the row, padding repeats the text's first token; None: they follow each other
+            from `start` on, where all are L long, or there is one text and what follows it pads it as well.
         scatter: (stop - start,) where each token of the run stands in the gathered block; None as above.
-        real: (count, L) bool, false at padding; None as above.
     """
 
     start: int
     stop: int
     count: int
     padded: int
+    real: Tensor | None = None
     gather: Tensor | None = None
     scatter: Tensor | None = None
-    real: Tensor | None = None
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        """(count, L) float32, what is added to the products of keys that are padding; None as `real`."""
+        if self.real is None:
+            return None
+        return torch.zeros(self.real.shape, device=self.real.device).masked_fill_(~self.real, _FAR_BELOW)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +90,9 @@ class Packing:
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The runs, which cover the texts in order."""
-        starts, device = np.cumsum(self.lengths) - self.lengths, self.position_ids.device
-        return tuple(_run(self.lengths[a:b], int(starts[a]), device) for a, b in _cut_into_runs(self.lengths))
+        starts, row = np.cumsum(self.lengths) - self.lengths, self.position_ids.shape[1]
+        device = self.position_ids.device
+        return tuple(_run(self.lengths[a:b], int(starts[a]), row, device) for a, b in _cut_into_runs(self.lengths))
 
     @cached_property
     def boundaries(self) -> Tensor:
@@ -122,20 +134,23 @@ def _cut_into_runs(lengths: NDArray[np.int64]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _run(lengths: NDArray[np.int64], start: int, device: torch.device) -> Run:
+def _run(lengths: NDArray[np.int64], start: int, row: int, device: torch.device) -> Run:
+    """The run of texts of these lengths, the first of which begins at `start` in a row of `row` tokens."""
     count, padded, total = len(lengths), _recurring(int(lengths[-1])), int(lengths.sum())
     if count * padded == total:
         return Run(start, start + total, count, padded)
-    starts = start + np.concatenate([[0], np.cumsum(lengths)[:-1]])
     within = np.arange(padded)[None, :]
     real = within < lengths[:, None]
+    if count == 1 and start + padded <= row:
+        return Run(start, start + total, count, padded, on_device(real, device))
+    starts = start + np.concatenate([[0], np.cumsum(lengths)[:-1]])
     gather = np.where(real, starts[:, None] + within, starts[:, None])
     return Run(
         start,
         start + total,
         count,
         padded,
+        on_device(real, device),
         on_device(gather.reshape(-1), device),
         on_device(np.flatnonzero(real.reshape(-1)), device),
-        on_device(real, device),
     )
