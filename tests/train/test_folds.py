@@ -78,9 +78,12 @@ def test_a_killed_run_goes_on_and_ends_alike(whole, tiny_encoder, tmp_path, monk
     monkeypatch.setattr(Journal, "advance", advance)
 
     begun = []
-    monkeypatch.setattr(
-        Journal, "begin", lambda self, label, total: (begun.append(self.stage + label), begin(self, label, total))
-    )
+
+    def beginning(self, label, total, **named):
+        begun.append(self.stage + label)
+        begin(self, label, total, **named)
+
+    monkeypatch.setattr(Journal, "begin", beginning)
     resumed = train(tiny_encoder, tmp_path, resume=True)
     assert not any(label.startswith("fold 1/3") for label in begun)
     np.testing.assert_array_equal(resumed.fitted_decision.held_out.logits, whole.fitted_decision.held_out.logits)

@@ -29,6 +29,17 @@ def test_a_pipe_gets_a_line_now_and_then_and_no_control_codes(monkeypatch):
     assert out.getvalue() == "epoch 1/2: 700/1,000  10 texts/s  0:30 left\n"
 
 
+def test_what_comes_later_is_told_beside_what_is_left(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("fenlei.train.journal.time.monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Journal(console=Console(file=out, width=100)) as journal:
+        journal.begin("epoch 1/3", 1000, later=2000, rest=15.0)
+        now[0] = 40.0
+        journal.advance(400)
+    assert out.getvalue() == "epoch 1/3: 400/1,000  10 texts/s  1:00 left (all epochs: at most 4:35)\n"
+
+
 def test_a_terminal_gets_a_live_line(monkeypatch):
     out = io.StringIO()
     with Journal(console=Console(file=out, force_terminal=True, width=100)) as journal:

@@ -315,17 +315,23 @@ def test_progress_never_runs_past_its_total():
     """Also when the means of the best epochs are judged after the last one."""
 
     class Counting(Journal):
-        def begin(self, label, total):
+        told = ()
+
+        def begin(self, label, total, *, later=0, rest=0.0):
             self.counted, self.bound = 0, total
+            if label.startswith("epoch"):
+                self.told += ((later // total, rest > 0),)
 
         def advance(self, texts, *, resumed=False):
             self.counted += texts
             assert self.counted <= self.bound
 
-    ranks = iter([0.5, 0.7, 0.6, 0.8, 0.4, 0.8])
+    ranks, counting = iter([0.5, 0.7, 0.6, 0.8, 0.4, 0.8]), Counting()
     run(
         epochs=3,
         average_best=3,
-        journal=Counting(),
+        journal=counting,
         judge=lambda logits, truth: DevScore(next(ranks), "planned", False),
     )
+    # The epochs to come, and whether the time that dev takes is known.
+    assert counting.told == ((2, False), (1, True), (0, True))

@@ -39,7 +39,8 @@ class Journal:
         """What stands before every line, for work that is one of several alike."""
         self._task: TaskID | None = None
         self._label = ""
-        self._total = self._done = self._before = 0
+        self._total = self._done = self._before = self._later = 0
+        self._rest = 0.0
         self._started = self._last_shown = time.monotonic()
 
     def __enter__(self) -> "Journal":
@@ -68,9 +69,17 @@ class Journal:
         if self._console:
             self._console.print(f"{self.stage}{message}", highlight=False, markup=False, soft_wrap=True)
 
-    def begin(self, label: str, total: int) -> None:
-        """Start measuring a piece of work of `total` texts."""
+    def begin(self, label: str, total: int, *, later: int = 0, rest: float = 0.0) -> None:
+        """Start measuring a piece of work of `total` texts.
+
+        Args:
+            label: what it is called.
+            total: its texts.
+            later: texts of pieces that follow and go as fast.
+            rest: seconds that all else that follows will take.
+        """
         self._label, self._total, self._done, self._before = label, total, 0, 0
+        self._later, self._rest = later, rest
         self._started = self._last_shown = time.monotonic()
         if self._live:
             if self._task is not None:
@@ -87,8 +96,11 @@ class Journal:
             self._before += texts
             return
         now = time.monotonic()
-        left = clock((self._total - self._done) / self._speed(now))
-        status = f"{self._done:,}/{self._total:,}  {self._speed(now):,.0f} texts/s  {left} left"
+        speed, texts = self._speed(now), self._total - self._done
+        left = f"{clock(texts / speed)} left"
+        if self._later:
+            left += f" (all epochs: at most {clock((texts + self._later) / speed + self._rest)})"
+        status = f"{self._done:,}/{self._total:,}  {speed:,.0f} texts/s  {left}"
         if self._live and self._task is not None:
             self._live.update(self._task, completed=self._done, note=status)
         elif now - self._last_shown >= _QUIET_SECONDS:

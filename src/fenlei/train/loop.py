@@ -136,7 +136,7 @@ def fit(
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
     progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
-    probe, began = None, time.monotonic()
+    probe, judging, began = None, 0.0, time.monotonic()
     if settings.linear_probe and not resume:
         probe = fit_head(
             classifier, train.table, train.truth, loss=loss, seed=settings.seed, runtime=runtime, journal=journal
@@ -151,14 +151,18 @@ def fit(
         """Logits, loss and score on dev, of given weights or of those in place."""
         if weights is not None:
             classifier.load_state_dict(weights)
+        nonlocal judging
         journal.begin("dev", len(dev.table))
+        began = time.monotonic()
         # As a saved classifier predicts, so that the decision is fitted on what it will judge.
         logits = predict_logits(for_prediction(classifier, runtime), dev.table, runtime, advance=journal.advance)
         journal.end()
         # In blocks, since a loss makes several tables of the size of its logits.
         blocks = row_blocks(*logits.shape)
         losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
-        return logits, float(torch.cat(losses).mean()), judge(logits, dev_truth)
+        score = judge(logits, dev_truth)
+        judging = time.monotonic() - began
+        return logits, float(torch.cat(losses).mean()), score
 
     def end_epoch(number: int, train_loss: float, speed: float, started: float) -> None:
         """Judge the weights on dev, keep them if they are among the best, and tell."""
@@ -176,7 +180,9 @@ def fit(
     while progress.epoch <= epochs and progress.epoch - _last_gain(progress.history) <= settings.patience:
         classifier.train()
         started = time.monotonic()
-        journal.begin(f"epoch {progress.epoch}/{epochs}", len(train.table))
+        to_come = epochs - progress.epoch
+        later = to_come * len(train.table)
+        journal.begin(f"epoch {progress.epoch}/{epochs}", len(train.table), later=later, rest=(to_come + 1) * judging)
         journal.advance(min(progress.updates_in_epoch * settings.batch_size, len(train.table)), resumed=True)
         for batches in training_batches(
             train.table,
