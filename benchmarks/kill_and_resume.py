@@ -133,6 +133,8 @@ def run(kills: int) -> dict[str, object]:
     predict = ["predict", "whole", str(texts), "--top-k", "2", *common]
     predict_seconds = timed([*predict, "--out", "whole.csv"])
 
+    left_over: set[str] = set()
+
     def train_command() -> list[str]:
         resume = ["--resume"] if Path("killed.run/journal.jsonl").exists() else []
         # A kill between the last rename and the end leaves a whole bundle.
@@ -140,6 +142,7 @@ def run(kills: int) -> dict[str, object]:
 
     def train_finished() -> None:
         require_equal(Path("killed/model.safetensors"), Path("whole/model.safetensors"))
+        left_over.update(str(path) for path in Path().rglob(".*"))
         shutil.rmtree("killed")
         shutil.rmtree("killed.run")
 
@@ -148,13 +151,12 @@ def run(kills: int) -> dict[str, object]:
         Path("killed.csv").unlink()
 
     ends = kill_often(kills - kills // 2, train_command, train_finished, train_seconds)
-    left_over = [path.name for path in Path().glob(".*")]
     predict_ends = kill_often(kills // 2, lambda: [*predict, "--out", "killed.csv"], predict_finished, predict_seconds)
     return {
         "kills": kills,
         "training runs that ended, all equal to the bit": ends,
         "predictions that ended, all equal to the byte": predict_ends,
-        "left over": left_over,
+        "left over": sorted(left_over),
         "torch": torch.__version__,
     }
 

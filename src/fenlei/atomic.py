@@ -4,6 +4,7 @@ Everything fenlei leaves on disk is written beside its final place and renamed, 
 that a full disk or a kill never leaves half a result, nor harms what was there.
 """
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -11,26 +12,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Of renameat2(2): relative to the working folder; both names stay and change what they stand for.
+_HERE, _RENAME_EXCHANGE = -100, 2
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; rename it to `path` when the block ends well.
+    """Yield a path of the same name in a new hidden folder beside; rename it to `path` when the block ends well.
 
-    The temporary name keeps the suffix, since some writers choose the format by it.
+    The name is kept, since some writers choose the format by it; the folder is there, since others write files of
+    their own beside it, which a kill leaves behind. `delete_torn` finds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
+    temporary = folder / path.name
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        # mkstemp makes private files; a result is as readable as any other new file.
+        # Some writers make private files; a result is as readable as any other new file.
         os.chmod(temporary, 0o666 & ~_umask())
+        _to_disk(temporary)
         os.replace(temporary, path)
+        _to_disk(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def delete_torn(folder: Path, beginning: str) -> None:
+    """Delete what a kill left of files that were being written to `folder`, whose names begin with this."""
+    for torn in folder.glob(f".{beginning}*"):
+        shutil.rmtree(torn, ignore_errors=True)
 
 
 def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
@@ -44,16 +54,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`; it becomes `path` when the block ends well.
 
     A folder that was at `path` is replaced at that moment and not before; callers that
-    must not overwrite check first.
+    must not overwrite check first. Where the system cannot exchange two folders, a kill between two renames leaves
+    the one that was there beside `path`, in a hidden folder with `.old.` in its name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
     try:
         yield temporary
         # mkdtemp and some writers make private files; a result is as readable as any other new one.
-        for made in (temporary, *temporary.rglob("*")):
-            os.chmod(made, (0o777 if made.is_dir() else 0o666) & ~_umask())
-        if path.exists():
+        made = [temporary, *temporary.rglob("*")]
+        for one in made:
+            os.chmod(one, (0o777 if one.is_dir() else 0o666) & ~_umask())
+            _to_disk(one)
+        if not path.exists():
+            os.replace(temporary, path)
+        elif not _exchange(temporary, path):
             old = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.old.", dir=path.parent))
             os.replace(path, old / "replaced")
             try:
@@ -63,8 +78,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 raise
             finally:
                 shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(temporary, path)
+        _to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -72,6 +86,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def is_occupied(path: Path) -> bool:
     """Whether there is something at `path`: a folder that is not empty, or no folder at all."""
     return path.exists() and (not path.is_dir() or any(path.iterdir()))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step; False: nothing was done, since system or disk has no such call."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # not Linux, or before glibc 2.28
+        return False
+    return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or which names a folder holds, would survive a power cut."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

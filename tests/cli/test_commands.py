@@ -544,6 +544,27 @@ def test_compare_says_what_a_change_of_the_decision_did(fenlei, bundle, copy, tm
     assert "of these rows helped to make" in fenlei("compare", bundle, copy, train, *QUICK).err
 
 
+def test_compare_lets_each_bundle_read_the_columns_it_was_trained_on(fenlei, tmp_path, tiny_encoder):
+    random = np.random.default_rng(0)
+    data = tmp_path / "a.csv"
+    with data.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["标题", "正文", "标签"])
+        for number in range(90):
+            label = random.choice(list(TOPICS))
+            writer.writerow(["".join(random.choice(TOPICS[label], 2)), f"今天的消息{number}", label])
+    figures = {}
+    for name, columns in {"one": ["正文"], "two": ["标题", "正文"]}.items():
+        named = [argument for column in columns for argument in ("--text-column", column)]
+        more = ["--encoder", tiny_encoder, "--epochs", 2, *SETTINGS, *named]
+        fenlei("train", data, "--out", tmp_path / name, *more)
+        told = fenlei("evaluate", tmp_path / name, data, *named, "--json", *QUICK).out
+        figures[name] = json.loads(told)["figures"]["accuracy"]["value"]
+    for first, second in (("one", "two"), ("two", "one")):
+        found = json.loads(fenlei("compare", tmp_path / first, tmp_path / second, data, "--json", *QUICK).out)
+        assert (found["first"]["accuracy"], found["second"]["accuracy"]) == (figures[first], figures[second])
+
+
 def test_compare_refuses_classifiers_of_other_labels(fenlei, bundle, tmp_path, tiny_encoder):
     data = write_rows(tmp_path / "a.csv", 60, seed=3)
     data.write_text(data.read_text("gb18030").replace("体育", "运动"), "gb18030")
@@ -561,6 +582,10 @@ def test_a_bundle_that_cannot_be_written_costs_no_training(fenlei, tmp_path, tin
     with monkeypatch.context() as disk:
         disk.setattr("fenlei.bundle.Bundle.write", full)
         fenlei(*train, "--out", tmp_path / "o", expect=1)
+    # The same command again, with --resume forgotten, does not throw the work away.
+    refused = fenlei(*train, "--out", tmp_path / "o", expect=1)
+    assert "an interrupted training left" in refused.err
+    assert "--resume" in refused.err
     done = fenlei(*train, "--out", tmp_path / "o", "--resume")
     assert "resumed    in epoch 2" in done.err
     fenlei(*train, "--out", tmp_path / "whole")

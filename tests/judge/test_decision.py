@@ -94,6 +94,8 @@ def test_certainty_is_the_way_to_other_labels():
     scores = np.array([[0.9, 0.25], [0.45, 0.0], [0.9, 0.9]])
     assert decision.certainty(scores) == pytest.approx([0.05, 0.05, 0.4])
     assert decision.needs_person(scores).tolist() == [True, True, False]
+    ruled = Decision(task="multilabel", thresholds=0.5, rules=Rules(at_least_one=True, at_most=1))
+    assert ruled.certainty(np.array([[0.9, 0.8999], [0.3, 0.2999], [1.0, 0.0]])) == pytest.approx([1e-4, 1e-4, 1.0])
     classes = Decision(task="multiclass", thresholds=None, person_below=0.1)
     scores = np.array([[0.5, 0.45, 0.05], [0.1, 0.8, 0.1]])
     assert classes.certainty(scores) == pytest.approx([0.05, 0.7])

@@ -95,3 +95,30 @@ def test_rules_that_cannot_be_are_refused():
     assert exclusive_by_name(["none"], labels) == ()
     with pytest.raises(SettingsError, match=r"--exclusive '利好\|利多': '利多' is not a label; the nearest is"):
         exclusive_by_name(["利好|利多"], labels)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(),
+        Rules(at_most=1),
+        Rules(at_least_one=True),
+        Rules(at_most=2, at_least_one=True),
+        Rules(at_most=1, at_least_one=True),
+        Rules(exclusive=((0, 1, 2),), at_least_one=True),
+        Rules(exclusive=((0, 1), (2, 3))),
+        Rules(parents=((0, 1),)),
+    ],
+    ids=str,
+)
+def test_certainty_is_the_least_change_of_one_margin_that_changes_the_labels(rules):
+    margins = np.random.default_rng(0).uniform(-1, 1, (40, 4))
+    grid = np.linspace(-2, 2, 401)
+    expected = np.full(len(margins), np.inf)
+    for row, given in enumerate(rules.apply(margins)):
+        for label in range(4):
+            tried = np.repeat(margins[row : row + 1], len(grid), axis=0)
+            tried[:, label] = grid
+            others = (rules.apply(tried) != given).any(axis=1)
+            expected[row] = min([expected[row], *np.abs(grid[others] - margins[row, label])])
+    np.testing.assert_allclose(rules.certainty(margins), expected, atol=0.01)

@@ -312,10 +312,75 @@ def test_a_title_above_the_columns_is_told(tmp_path):
     assert caught.value.hint.endswith("put commas, tabs or semicolons between them")
 
 
-def test_a_repeated_id_is_a_bad_row(tmp_path):
-    path = csv_file(tmp_path / "a.csv", [("1", "文", "甲"), ("1", "书", "甲")], header=("id", "text", "label"))
+def test_a_repeated_id_is_a_bad_row_where_the_column_was_named(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("1", "文", "甲"), ("1", "书", "无")], header=("id", "text", "label"))
     with pytest.raises(DataError, match="line 3, column 'id': this id occurred before: '1'"):
+        read_examples(path, ReadOptions(id_column="id"))
+    # A column that only looks like it, such as that of a form's users, names no rows.
+    table = read_examples(path)
+    assert [example.id for example in table.examples] == ["2", "3"]
+    assert "rows named by their line, since 'id' repeats" in table.notes[0]
+    assert table.words_for_none == (("无", 1),)
+
+
+def test_quotes_of_a_file_that_was_written_without_quoting_are_signs(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"他走了\t甲\n"NBA"直播\t乙\n他说"好"\t甲\n没有人。"\t乙\n', encoding="utf-8")
+    found = [example.text for example in read_examples(path).examples]
+    assert found == ['"他走了', '"NBA"直播', '他说"好"', '没有人。"']
+    # Written with quoting: a cell over two lines, quotes that stand twice.
+    path.write_text('text\tlabel\n"他走了。\n""真的。"\t甲\n"""好"""\t乙\n', encoding="utf-8")
+    assert [example.text for example in read_examples(path).examples] == ['他走了。\n"真的。', '"好"']
+    path.write_text('text\tlabel\n一\t甲\n"他\n走了\t甲\n', encoding="utf-8")
+    with pytest.raises(DataError, match="is no valid TSV at line 4"):
         read_examples(path)
+
+
+def test_merged_cells_count_for_all_their_rows_and_errors_are_bad(tmp_path):
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        # Not in the corner: calamine counts columns from the first that is used.
+        for row, cells in enumerate(
+            [("内容", "标签"), ("一", "甲"), ("二", ""), ("三", "乙"), ("四", "乙"), ("五", "乙")], 3
+        ):
+            for column, cell in enumerate(cells, 2):
+                if cell:
+                    sheet.write(row, column, cell)
+        sheet.merge_range(4, 3, 5, 3, "甲")
+        sheet.write_formula(7, 3, "=VLOOKUP(1,A:A,1,0)", None, "#N/A")
+    table = read_examples(path, ReadOptions(on_bad_row="skip"))
+    assert [(row.text, row.labels) for row in table.examples] == [
+        ("一", ("甲",)),
+        ("二", ("甲",)),
+        ("三", ("乙",)),
+        ("五", ("乙",)),
+    ]
+    [bad] = table.skipped
+    assert (bad.line, bad.column, bad.value, bad.reason) == (8, "标签", "#N/A", "Excel shows an error here")
+
+
+def test_columns_of_the_training_are_taken_where_the_file_has_them(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("题", "述", "甲", "乙")], header=("标题", "描述", "类别", "一级"))
+    trained = ReadOptions(trained_text=("描述",), trained_labels=("一级",))
+    [example] = read_examples(path, trained).examples
+    assert (example.text, example.labels) == ("述", ("乙",))
+    [example] = read_examples(path, ReadOptions(trained_text=("简介",), trained_labels=("二级",))).examples
+    assert (example.text, example.labels) == ("题", ("甲",))
+    # One row of 0 and 1 tells by the names of the classifier's labels which columns they are.
+    flags = csv_file(tmp_path / "b.csv", [("文", 0, 1, 1)], header=("text", "甲", "乙", "会员"))
+    assert read_examples(flags, known=("甲", "乙")).examples[0].labels == ("乙",)
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [([1], ("1",)), (1.0, ("1",)), ([2.0, 3], ("2", "3")), ("[重要]财经", ("[重要]财经",)), (float("nan"), ())],
+    ids=str,
+)
+def test_numbers_and_brackets_in_label_cells(tmp_path, cell, labels):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"text": "文", "labels": cell}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert read_examples(path).examples[0].labels == labels
 
 
 @pytest.mark.parametrize(
@@ -325,7 +390,7 @@ def test_a_repeated_id_is_a_bad_row(tmp_path):
         ("a.csv", b"", "is empty: it has no header line"),
         ("a.csv", b"text,text\n", "the column 'text' occurs more than once"),
         ("a.csv", b"text,label\n", "there are no usable rows"),
-        ("a.csv", b'text,label\n"open,x\n', "is no valid CSV"),
+        ("a.csv", b'text,label\n"open\nx,y\n', "is no valid CSV"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, message):

@@ -1,6 +1,8 @@
 """The command line: one file a command, and the only place that prints and exits."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -26,12 +28,18 @@ app = typer.Typer(
 for command in (check, split, clean, losses, train, evaluate, compare, decide, predict, convert):
     app.command()(command)
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line: data goes to stdout, words for people to stderr.
 
     Exits with 1 after an error of fenlei's own, with 2 after a wrong call, with 130 after Ctrl-C.
     """
+    # A stream that was closed by the caller is one that nobody reads, or that ends at once.
+    nowhere = Path(os.devnull)
+    sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
+    sys.stdout, sys.stderr = (stream or nowhere.open("w", encoding="utf-8") for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         # A GBK console must not kill a run over one character it lacks.
         if hasattr(stream, "reconfigure"):
@@ -48,6 +56,8 @@ def main() -> None:
         where = f": {error.filename}" if error.filename else ""
         print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        # Typer has caught what Ctrl-C raises, and says nothing.
+        if ended.code == _INTERRUPTED:
+            print("interrupted", file=sys.stderr)
+        raise

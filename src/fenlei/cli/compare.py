@@ -29,7 +29,7 @@ def compare(
 
     from fenlei.atomic import write_text
     from fenlei.cli.reading import options_like_training, read_labelled, say
-    from fenlei.errors import SettingsError
+    from fenlei.errors import DataError, SettingsError
     from fenlei.judge.comparison import changed_csv, compare_classifiers
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.evaluate import groups_of
@@ -47,17 +47,27 @@ def compare(
             + (f"{len(apart)} labels are not in both, e.g. {apart[0]!r}" if apart else "the same labels"),
             hint="compare classifiers of the same task and labels",
         )
-    read_options = options_like_training(classifiers[0], **reading)
-    rows = read_labelled(data, read_options, console, task=task, known=labels)
+    # Each bundle reads the columns that it was trained on.
+    read_options = [options_like_training(classifier, **reading) for classifier in classifiers]
+    rows = read_labelled(data, read_options[0], console, task=task, known=labels)
+    others = rows
+    if read_options[1] != read_options[0]:
+        others = read_labelled(data, read_options[1], console, task=task, known=labels)
+    if [(row.id, row.labels) for row in rows] != [(row.id, row.labels) for row in others]:
+        raise DataError(
+            f"{first} and {second} read other columns of the data, and not the same rows have both",
+            hint="mend the rows that were skipped for one of them, or name the columns with --text-column",
+        )
     texts = [row.text for row in rows]
     given = []
     with Journal(console=console) as journal:
-        for bundle, classifier in zip((first, second), classifiers, strict=True):
+        for bundle, classifier, own in zip((first, second), classifiers, (rows, others), strict=True):
+            texts_read = [row.text for row in own]
             journal.begin(bundle.name, len(rows))
-            decided = classifier.decision.apply(classifier.scores(texts, advance=journal.advance))
+            decided = classifier.decision.apply(classifier.scores(texts_read, advance=journal.advance))
             given.append(decided[:, [classifier.labels.index(label) for label in labels]])
             journal.end()
-            seen = classifier.has_seen(texts)
+            seen = classifier.has_seen(texts_read)
             if seen is not None and seen.any():
                 say(console, f"warning: {seen.sum():,} of these rows helped to make {bundle}: it is judged too kindly")
     truth = LabelSet(labels).encode(rows, task)

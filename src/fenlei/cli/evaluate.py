@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,10 @@ def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
     data: Annotated[list[Path], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the report; by default BUNDLE/report/<name of the data>.")
+        Path | None,
+        typer.Option(
+            help="Folder for the report; by default BUNDLE/report/<name of the data>, numbered where other data has it."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead of text.")] = False,
     language: Annotated[
@@ -43,7 +47,6 @@ def evaluate(
     """
     from rich.console import Console
 
-    from fenlei.bundle import report_folder
     from fenlei.cli.reading import options_like_training, read_labelled
     from fenlei.predict.classifier import Classifier
     from fenlei.text.sources import find_files
@@ -54,7 +57,7 @@ def evaluate(
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
     rows = read_labelled(files, read_options, console, task=classifier.task, known=classifier.labels)
-    folder = out or report_folder(bundle, files[0].resolve().stem)
+    folder = out or _folder_for(bundle, files)
     evaluate_and_write(classifier, rows, folder, console, files=files, language=spoken, as_json=as_json)
 
 
@@ -102,6 +105,28 @@ def evaluate_and_write(
     write_text(folder / "report.html", report_page(report, evaluation.errors, origin, language=language))
     print(json_text if as_json else as_text, end="")
     say(console, f"report     {folder}")
+
+
+def _folder_for(bundle: Path, files: Sequence[Path]) -> Path:
+    """The report's folder in the bundle, called after the first file; numbered where one of other data is there."""
+    from fenlei.bundle import report_folder
+    from fenlei.predict.origin import data_files
+
+    digests = [file.sha256 for file in data_files(files)]
+    stem = files[0].resolve().stem
+    names = (f"{stem}-{number}" if number > 1 else stem for number in count(1))
+    return next(folder for folder in (report_folder(bundle, name) for name in names) if _is_free(folder, digests))
+
+
+def _is_free(folder: Path, digests: Sequence[str]) -> bool:
+    """Whether no report lies there, or one of the same data."""
+    try:
+        there = json.loads((folder / "report.json").read_text("utf-8"))
+        return [file["sha256"] for file in there["origin"]["data"]] == digests
+    except FileNotFoundError:
+        return True
+    except (ValueError, KeyError, TypeError):  # no report of ours
+        return False
 
 
 def report_language(language: str | None) -> "Language | None":

@@ -67,6 +67,10 @@ def losses(
     if drawn.left_out:
         say(console, f"left out   {drawn.left_out:,} of them have a label that no training row has")
     settle_folder(out, (drawn.train, drawn.dev, drawn.judged), settings, runtime)
+    say(
+        console,
+        "judged     by the encoder alone; `train` lets TF-IDF have a share, which brings losses closer together",
+    )
     numbers = range(settings.seed, settings.seed + seeds)
     with Journal(out / "journal.jsonl", console) as journal:
         run_trials(out, drawn, {name: {"loss": name} for name in chosen}, numbers, settings, runtime, journal)

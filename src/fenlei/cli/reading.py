@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 def options_like_training(
     classifier: "Classifier", *, text_column: Sequence[str] | None = None, pair: bool = False, **options: Any
 ) -> "ReadOptions":
-    """Reading options for a file that the classifier is to judge: text columns as in training unless named.
+    """Reading options for a file that the classifier is to judge: columns as in training unless named.
 
-    One named column is no pair, also where the bundle takes them.
+    Several text columns must be there; of one, and of the labels, the file may have another name. One named column is
+    no pair, also where the bundle takes them.
     """
     from fenlei.text.read import ReadOptions
 
-    columns = text_column or classifier.text_columns
-    return ReadOptions(text_column=columns, pair=pair or (classifier.takes_pairs and len(columns) > 1), **options)
+    trained = classifier.text_columns
+    columns = text_column or (trained if len(trained) > 1 else ())
+    return ReadOptions(
+        text_column=columns,
+        pair=pair or (classifier.takes_pairs and len(columns) > 1),
+        trained_text=trained,
+        trained_labels=classifier.label_columns,
+        **options,
+    )
 
 
 def read_labelled(

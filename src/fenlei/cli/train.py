@@ -1,6 +1,7 @@
 """`fenlei train`: labelled files -> a bundle and, where there is a test part, its report."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,12 +35,14 @@ def train(
         int, typer.Option(help="Train so many, a seed each from --seed on: mean, spread, and the best on dev.", min=1)
     ] = 1,
     checkpoint_every: Annotated[
-        int | None, typer.Option(help="Updates between checkpoints; by the clock, under 3% of the time.", min=1)
+        int | None, typer.Option(help="Updates between checkpoints; by the clock, about 2% of the time.", min=1)
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run with the same settings stopped.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the bundle at --out.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the bundle at --out, and an interrupted run beside it.")
+    ] = False,
     fingerprints: Annotated[
         bool,
         typer.Option(
@@ -68,8 +71,10 @@ def train(
     from fenlei.runtime import open_runtime
     from fenlei.study.protocol import CIRCUMSTANCES
     from fenlei.study.seeds import train_seeds
+    from fenlei.text.labels import settle_task
     from fenlei.text.read import ReadOptions
-    from fenlei.train.checkpoint import can_go_on, delete_checkpoints
+    from fenlei.text.sources import find_files
+    from fenlei.train.checkpoint import can_go_on, delete_checkpoints, work_left
     from fenlei.train.journal import Journal
     from fenlei.train.recipes import settings_of
 
@@ -85,6 +90,11 @@ def train(
             f"there is no checkpoint to resume from in {run}: no run has begun there",
             hint="leave out --resume to start from the beginning",
         )
+    if not (resume or overwrite) and (left := work_left(run)):
+        raise FenleiError(
+            f"an interrupted training left {left}",
+            hint="go on from there with --resume, or begin anew with --overwrite",
+        )
     runtime = open_runtime(**where)
     console = Console(stderr=True)
     if resume and not (can_go_on(run) or (run / "seeds" / CIRCUMSTANCES).exists()):
@@ -96,6 +106,8 @@ def train(
     # Leaked rows go before a dev part is cut, so that none gets into dev either.
     parts = without_leaks(parts, leaks, run / "leaks.csv", console)
     every_file = [path for paths in files.values() for path in paths]
+    # Of all rows: a part of them may lack the only row with two labels.
+    settings = replace(settings, task=settings.task or settle_task(parts["train"]))
     cut = missing_parts(parts, settings)
     if cut and (own := _read_from(run / "split", every_file)):
         raise DataError(
@@ -107,6 +119,7 @@ def train(
         "files": {name: [str(path) for path in files.get(name, ())] for name in ("train", "dev", "test")},
         "rows": {name: len(rows) for name, rows in parts.items()},
         "text_columns": list(read_options.text_columns),
+        "label_columns": list(read_options.label_columns),
         "pair": read_options.pair,
     }
     run.mkdir(parents=True, exist_ok=True)
@@ -121,29 +134,35 @@ def train(
         "resume": resume,
         "keep_fingerprints": fingerprints,
     }
-    with Journal(run / "journal.jsonl", console) as journal:
-        if seeds > 1:
-            found, classifier = train_seeds(
-                parts["train"],
-                parts["dev"],
-                test_rows=parts.get("test", ()),
-                folder=run / "seeds",
-                count=seeds,
-                journal=journal,
-                **way,
-            )
-            write_text(run / "seeds.json", json.dumps(found.to_dict(), indent=2) + "\n")
-            print(found.to_text())
-        else:
-            classifier = Classifier.train(
-                parts["train"], dev=parts["dev"], journal=journal, checkpoint_folder=run, **way
-            )
+    try:
+        with Journal(run / "journal.jsonl", console) as journal:
+            if seeds > 1:
+                found, classifier = train_seeds(
+                    parts["train"],
+                    parts["dev"],
+                    test_rows=parts.get("test", ()),
+                    folder=run / "seeds",
+                    count=seeds,
+                    journal=journal,
+                    **way,
+                )
+                write_text(run / "seeds.json", json.dumps(found.to_dict(), indent=2) + "\n")
+                print(found.to_text())
+            else:
+                classifier = Classifier.train(
+                    parts["train"], dev=parts["dev"], journal=journal, checkpoint_folder=run, **way
+                )
+    except KeyboardInterrupt:
+        if work_left(run):
+            say(console, "interrupted: the same command with --resume goes on from the last checkpoint")
+        raise
     classifier.save(out, overwrite=overwrite)
     # Not before: where the bundle cannot be written, the run goes on from them.
     delete_checkpoints(run)
     say(console, f"bundle     {out}")
     if "test" in parts:
-        evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console)
+        judged_on = find_files(test) if test else [run / "split" / "test.csv"]
+        evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console, files=judged_on)
     else:
         say(console, "no test part was given: measure with `fenlei evaluate`")
 

@@ -96,18 +96,18 @@ class Decision:
         return chosen
 
     def certainty(self, scores: NDArray[np.float64]) -> Floats:
-        """(B, C) scores -> (B,) how much a score would have to change for the labels to change.
+        """(B, C) scores -> (B,) in [0, 1], how much a score would have to change for the labels to change.
 
-        Multi-label: the least distance of a score from its threshold. Multi-class: the lead of the highest
-        score over the next.
+        Multi-label: the least distance of a score from its threshold, or from where a rule would answer otherwise.
+        Multi-class: the lead of the highest score over the next.
         """
         if self.thresholds is None:
             runner_up, highest = np.partition(scores, -2, axis=1)[:, -2:].T
             return np.asarray(highest - runner_up)
         thresholds, nearest = self.threshold_of_label(scores.shape[1]), np.empty(len(scores))
         for block in row_blocks(*scores.shape):
-            nearest[block] = np.abs(scores[block] - thresholds).min(axis=1)
-        return nearest
+            nearest[block] = self.rules.certainty(scores[block] - thresholds)
+        return np.minimum(nearest, 1.0)
 
     def needs_person(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(B, C) scores -> (B,), true where a person should look."""

@@ -63,17 +63,7 @@ class Rules:
 
     def apply(self, margins: Floats) -> NDArray[np.bool_]:
         """(B, C) margins -> (B, C), true where the row gets the label."""
-        own = margins.copy()
-        with_parents = self._raised(own)
-        for group in self.exclusive:
-            columns = list(group)
-            contenders = with_parents[:, columns]
-            losers = contenders >= 0
-            losers[np.arange(len(losers)), contenders.argmax(axis=1)] = False
-            for place, column in enumerate(columns):
-                family = [column, *self._descendants(column)]
-                own[np.ix_(np.flatnonzero(losers[:, place]), np.array(family))] = -np.inf
-            with_parents = self._raised(own)
+        own, with_parents, _ = self._contested(margins)
         chosen = with_parents >= 0
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
@@ -91,6 +81,34 @@ class Rules:
             np.put_along_axis(kept, order, values=True, axis=1)
             chosen[crowded] = kept & chosen[crowded]
         return chosen
+
+    def certainty(self, margins: Floats) -> Floats:
+        """(B, C) margins -> (B,) how much one of them would have to change for the labels of the row to change.
+
+        Where an exclusive group and `at_most` both take labels away, it may be less than that, never more.
+        """
+        _, raised, lead = self._contested(margins)
+        for group in self.exclusive:
+            columns = list(group)
+            taken = raised[:, columns].max(axis=1) >= 0
+            for column in columns:
+                # Who is not the winner can only come in over it, which the lead says.
+                rival = taken & (raised[:, column] < raised[:, columns].max(axis=1))
+                raised[rival, column] = -np.inf
+        nothing = np.full((len(raised), 1), -np.inf)
+        ranked = np.hstack([-np.sort(-raised, axis=1), nothing])
+        rows, least = np.arange(len(raised)), int(self.at_least_one)
+        reached = (ranked >= 0).sum(axis=1)
+        given = np.minimum(np.maximum(reached, least), self.at_most or raised.shape[1])
+        last, following = ranked[rows, given - 1], ranked[rows, given]
+        last[given == 0] = np.inf
+        # What comes in next: over its threshold, or in place of the last where there is no room for one more.
+        full = (given == self.at_most) | (reached < given)
+        comes = np.where(full, last, 0) - following
+        # When the last goes: below its threshold or below the next, and a lone one that must be there only below that.
+        alone = (given == 1) & bool(least)
+        goes = last - np.where(alone, following, np.maximum(0, following))
+        return np.asarray(np.minimum(np.minimum(comes, goes), lead))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -114,6 +132,26 @@ class Rules:
             parents=tuple((int(child), int(parent)) for child, parent in plain["parents"]),
             exclusive=tuple(tuple(map(int, group)) for group in plain["exclusive"]),
         )
+
+    def _contested(self, margins: Floats) -> tuple[Floats, Floats, Floats]:
+        """(B, C) margins -> (B, C) own ones, far below where an exclusive group takes the label; (B, C) raised ones.
+
+        And (B,) the least lead of a winner over the next of its group; infinite where there is none.
+        """
+        own, lead = margins.copy(), np.full(len(margins), np.inf)
+        with_parents = self._raised(own)
+        for group in self.exclusive:
+            columns = list(group)
+            contenders = with_parents[:, columns]
+            second, first = np.partition(contenders, -2, axis=1)[:, -2:].T
+            lead = np.where(first >= 0, np.minimum(lead, first - second), lead)
+            losers = contenders >= 0
+            losers[np.arange(len(losers)), contenders.argmax(axis=1)] = False
+            for place, column in enumerate(columns):
+                family = [column, *self._descendants(column)]
+                own[np.ix_(np.flatnonzero(losers[:, place]), np.array(family))] = -np.inf
+            with_parents = self._raised(own)
+        return own, with_parents, lead
 
     def _raised(self, own: Floats) -> Floats:
         """Margins with each parent's lifted to its highest descendant's."""

@@ -16,10 +16,10 @@ from fenlei.judge.rules import Rules
 from fenlei.predict.evaluate import Evaluation, evaluate, found_in
 from fenlei.predict.prediction import Prediction, decide
 from fenlei.predict.refit import refit
-from fenlei.predict.scoring import Scorer, list_of_texts
+from fenlei.predict.scoring import Advance, Scorer, list_of_texts
 from fenlei.runtime import Runtime, library_versions, open_runtime
-from fenlei.text.example import Example, fingerprints
-from fenlei.text.labels import Task
+from fenlei.text.example import Example, examples_of, fingerprints
+from fenlei.text.labels import Task, settle_task
 from fenlei.text.split import split_examples
 from fenlei.train.config import TrainSettings
 from fenlei.train.job import Trained, train
@@ -68,9 +68,13 @@ class Classifier:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The columns that were joined to a text in training; none if it was one that need not have the same name."""
-        columns = self._bundle.record["data"].get("text_columns", ())
-        return tuple(columns) if len(columns) > 1 else ()
+        """The columns that were named as the text in training; none: it was found by its usual name."""
+        return tuple(self._bundle.record["data"].get("text_columns", ()))
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The same of the labels."""
+        return tuple(self._bundle.record["data"].get("label_columns", ()))
 
     @property
     def takes_pairs(self) -> bool:
@@ -153,12 +157,13 @@ class Classifier:
             )
         settings = settings or settings_of(**more)
         runtime = runtime or open_runtime()
-        train_rows = tuple(examples)
+        train_rows = examples_of(examples)
+        settings = replace(settings, task=settings.task or settle_task(train_rows))
         if dev is None:
             parts = split_examples(train_rows, settings.task, ratios={"train": 0.9, "dev": 0.1}, seed=settings.seed)
             train_rows, dev_rows = parts["train"], parts["dev"]
         else:
-            dev_rows = tuple(dev)
+            dev_rows = examples_of(dev)
         trained = train(
             train_rows,
             dev_rows,
@@ -267,9 +272,7 @@ class Classifier:
         """(B, C) scores -> B predictions, by the saved decision."""
         return decide(self.decision, self.labels, scores, top_k=top_k)
 
-    def evaluate(
-        self, examples: Iterable[Example], *, advance: Callable[[int], None] = lambda texts: None
-    ) -> Evaluation:
+    def evaluate(self, examples: Iterable[Example], *, advance: Advance = lambda texts: None) -> Evaluation:
         """Measure the classifier, and its linear baseline beside it, on labelled examples.
 
         Raises:
@@ -279,19 +282,18 @@ class Classifier:
 
 
 def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]] | None, data: dict[str, Any]) -> Bundle:
-    settings = trained.settings
     return Bundle(
         task=trained.task,
         labels=trained.labels,
         decision=trained.decision,
         classifier=trained.classifier,
         tokenizer=trained.tokenizer,
-        text=settings.text_settings(trained.task),
+        text=trained.settings.text_settings(trained.task),
         baseline=trained.baseline,
         seen=seen,
         record={
             "encoder": {"source": trained.source.name, "kind": trained.source.kind},
-            "training": {**settings.to_dict(), **trained.facts},
+            "training": {**trained.settings.to_dict(), **trained.facts},
             "data": data,
             "versions": library_versions(),
         },

@@ -52,7 +52,7 @@ def predict_file(
     """
     journal = journal or Journal()
     # What would fail at the end is checked before the work.
-    _require_replaceable(out)
+    _require_replaceable(out, texts)
     rows_format = _row_format(classifier, texts, result_format, top_k)
     total = texts.count()
     check_rows(result_format, total)
@@ -112,7 +112,9 @@ def predict_to_stream(
     journal.end()
 
 
-def _require_replaceable(out: Path) -> None:
+def _require_replaceable(out: Path, texts: TextSource) -> None:
+    if out.exists() and texts.path is not None and out.samefile(texts.path):
+        raise SettingsError(f"--out is {out}, the file that is read", hint="name another file")
     if out.is_dir():
         raise SettingsError(f"--out is {out}, which is a folder; a result is a file", hint="name a file in it")
     if out.exists():

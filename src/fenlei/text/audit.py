@@ -23,6 +23,7 @@ RARE = 5
 """With fewer rows a label is hardly learned, and its score in a test part says nothing."""
 
 _SPLITTABLE = 3  # one row for each of train, dev and test
+_BLANK_OF = 10  # fewer than one row of so many was left blank by mistake
 _SHOWN_ROWS = 20
 _SHOWN_PAIRS = 20
 
@@ -128,6 +129,7 @@ def audit_examples(
         *more,
         *_findings_of_texts(examples, names, find_duplicates(texts, near=search)),
         *_findings_of_labels(labels, list(parts)),
+        *_findings_of_blank_labels(examples, names, task),
         *_findings_of_leaks(parts, near=search),
     ]
     if not search and near is None:
@@ -223,6 +225,19 @@ def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence
             message = f"{len(unknown):,} labels of {part} do not occur in {parts[0]}: {', '.join(unknown[:10])}"
             findings.append(Finding("labels_not_in_first_file", "problem", len(unknown), message))
     return findings
+
+
+def _findings_of_blank_labels(examples: Sequence[Example], names: Sequence[str], task: Task | None) -> list[Finding]:
+    """Few rows without a label where all others have one: more likely forgotten than a table of several labels."""
+    blank = [row for row, example in enumerate(examples) if not example.labels]
+    most = max((len(example.labels or ()) for example in examples), default=0)
+    if task or most != 1 or not 0 < len(blank) * _BLANK_OF < len(examples):
+        return []
+    message = (
+        f"{len(blank):,} rows have no label and every other row has exactly one, so this is a multi-label table; "
+        "fill them in or delete them, or say --task multilabel if none of the labels fits them"
+    )
+    return [Finding("blank_labels", "problem", len(blank), message, _shown(names, blank))]
 
 
 def _findings_of_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool) -> list[Finding]:

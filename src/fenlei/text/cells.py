@@ -16,8 +16,12 @@ NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
 
 _JOINT = SEPARATORS[0]
 
+# What Excel shows, and exports to CSV, where a formula has failed.
+_EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
+
 # A list of labels, or Label Studio's object.
 _JSON = ("[", '{"')
+_BROKEN = ('["', "['", '{"')
 
 # JSON can write one, UTF-8 and tokenizers cannot.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -57,6 +61,8 @@ def _checked(text: Any, column: str, *, several: bool) -> str:
         return ""
     if not isinstance(text, str):
         raise CellError("the text is missing or no string", column, text)
+    if text in _EXCEL_ERRORS:
+        raise CellError("Excel shows an error here", column, text)
     if "\0" in text:
         raise CellError("the text holds a NUL character", column, text)
     if _SURROGATE.search(text):
@@ -89,6 +95,8 @@ class LabelCells:
             return tuple(column for column in self._columns.labels if self._flag(cells, column))
         [column] = self._columns.labels
         cell = cells.get(column)
+        if isinstance(cell, str) and cell in _EXCEL_ERRORS:
+            raise CellError("Excel shows an error here", column, cell)
         names = self._names(cell)
         if names is None:
             raise CellError("labels are neither a string nor a list of strings", column, cell)
@@ -110,21 +118,28 @@ class LabelCells:
             try:
                 cell = json.loads(cell)
             except (json.JSONDecodeError, RecursionError):
-                return None
+                # A name may begin with a bracket, as [重要]财经; a list that is cut off is none.
+                if cell.strip().startswith(_BROKEN):
+                    return None
         if isinstance(cell, dict):
             cell = cell.get("choices", cell)  # Label Studio's short exports
-        if cell is None:
+        if cell is None or cell != cell:  # NaN: pandas has no other way to leave a number out
             return []
-        if isinstance(cell, bool):
-            return None
-        if isinstance(cell, int):
-            cell = str(cell)
+        cell = _name_of_number(cell)
         if isinstance(cell, str):
             pieces = [cell] if self._separator == "none" else _pieces(cell, self._separator)
             return [piece for piece in pieces if piece.strip().lower() not in self._no_label]
-        if not isinstance(cell, list) or not all(isinstance(label, str) for label in cell):
+        if not isinstance(cell, list):
             return None
-        return cell
+        names = [_name_of_number(label) for label in cell]
+        return names if all(isinstance(name, str) for name in names) else None
+
+
+def _name_of_number(label: Any) -> Any:
+    """A whole number as a name, 1.0 as 1; anything else as it is."""
+    if isinstance(label, bool) or not isinstance(label, int | float) or label != label // 1:
+        return label
+    return str(int(label))
 
 
 def label_cell(labels: Sequence[str]) -> str:

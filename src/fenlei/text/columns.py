@@ -1,6 +1,6 @@
 """Which columns hold what: as named by the user, or by the names and contents that are usual."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +120,11 @@ def text_columns(source: RowSource, named: Sequence[str] = ()) -> tuple[str, ...
     if not found:
         raise _not_found(source, "text")
     return (found,)
+
+
+def present(source: RowSource, columns: Collection[str]) -> tuple[str, ...]:
+    """These columns, if the source has them all; otherwise none."""
+    return tuple(columns) if set(columns) <= set(source.columns) else ()
 
 
 def _named(source: RowSource, name: str, what: str) -> str:

@@ -19,6 +19,9 @@ _SAMPLE = 4 << 20
 # What no text holds, but bytes that are none soon do.
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
 
+# Of what is UTF-16 and valid UTF-8 too, which is nearly all ASCII, every second byte is 0.
+_FEW_ZEROS = 8
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -57,7 +60,8 @@ def encoding_of(sample: bytes, *, whole: bool, name: str) -> str:
     for mark, encoding in _MARKS:
         if sample.startswith(mark):
             return encoding
-    if _decodes(sample, "utf-8", whole) and b"\0" not in sample:
+    # A few zero bytes in UTF-8 are dirt in a cell, which is reported with its row.
+    if _decodes(sample, "utf-8", whole) and sample.count(0) * _FEW_ZEROS <= len(sample):
         return "utf-8"
     # A zero byte stands in no text but UTF-16's and UTF-32's: in the high or the low byte of what is ASCII.
     even, odd = sample[0::2].count(0), sample[1::2].count(0)

@@ -4,6 +4,9 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from fenlei.errors import DataError
 
 PAIR = "\x1e"
 """Stands between the two texts of a pair: U+001E, the record separator, which no text has."""
@@ -19,6 +22,10 @@ class Example:
         labels: label names in the file's order; `()` means "none of them", a legal answer
             in a multi-label task; `None` means that the labels are not known.
         group: rows of one group (a document, an author) never part in a split; `None`: its own group.
+
+    Raises:
+        DataError: text or labels are no strings.
+        ValueError: labels repeat.
     """
 
     id: str
@@ -27,8 +34,32 @@ class Example:
     group: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise DataError(f"the text of example {self.id!r} is {self.text!r}; a text is a str")
+        if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels or ()):
+            raise DataError(
+                f"the labels of example {self.id!r} are {self.labels!r}; they are a tuple of str",
+                hint="write (label,) for one label, and str(label) for a number",
+            )
         if self.labels is not None and len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels repeat in example {self.id!r}: {self.labels}")
+
+
+def examples_of(given: Any) -> tuple[Example, ...]:
+    """The examples of any iterable.
+
+    Raises:
+        DataError: it is something else, such as a table or the name of a file.
+    """
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
+    other = next((one for one in found if not isinstance(one, Example)), None if found else given)
+    if other is not None and not (hasattr(given, "__len__") and not len(given)):
+        raise DataError(
+            f"examples are needed, and this is a {type(given).__name__}: {str(other)[:40]!r}",
+            hint="read a file with read_examples(path).examples, or make them: "
+            "[Example(str(row), text, (label,)) for row, (text, label) in enumerate(zip(texts, labels))]",
+        )
+    return found
 
 
 def pair_texts(first: str, second: str) -> str:

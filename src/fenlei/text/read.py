@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.cells import NO_LABEL, CellError, LabelCells, detect_separator, text_of
-from fenlei.text.columns import find_columns
+from fenlei.text.columns import find_columns, present
 from fenlei.text.example import Example
 from fenlei.text.labels import Task
 from fenlei.text.rows import Row, RowSource
@@ -28,6 +28,8 @@ class ReadOptions:
         label_column: its name; several are labels themselves and hold 0 or 1.
         id_column, group_column: their names.
         label_separator: between labels in a cell; `none`: a cell is one label.
+        trained_text, trained_labels: the columns that a classifier was trained on, which are taken where none is named
+            and the file has them.
         on_bad_row: `error`: the first bad rows end the reading; `skip`: they are left out and listed.
     """
 
@@ -38,6 +40,8 @@ class ReadOptions:
     id_column: str | None = None
     group_column: str | None = None
     label_separator: str | None = None
+    trained_text: Sequence[str] = ()
+    trained_labels: Sequence[str] = ()
     on_bad_row: OnBadRow = "error"
 
     def __post_init__(self) -> None:
@@ -130,7 +134,7 @@ def read_parts(
         parts: name -> what `read_examples` takes; the other arguments and the errors are those of `read_examples`.
     """
     options = options or ReadOptions()
-    readers = {name: _readers(paths, options, task) for name, paths in parts.items()}
+    readers = {name: _readers(paths, options, task, known) for name, paths in parts.items()}
     every = [reader for of_part in readers.values() for reader in of_part]
     separator = options.label_separator
     if separator is None and task != "multiclass":
@@ -139,12 +143,12 @@ def read_parts(
     return {name: _table(of_part, separator or "none", options) for name, of_part in readers.items()}
 
 
-def _readers(paths: Paths, options: ReadOptions, task: Task | None) -> list["_Reader"]:
+def _readers(paths: Paths, options: ReadOptions, task: Task | None, known: Collection[str]) -> list["_Reader"]:
     files = find_files(paths)
     # Row 7 of one file is not row 7 of another.
     prefixes = [f"{name}:" if len(files) > 1 else "" for name in part_names(files)]
     return [
-        _Reader(open_rows(path, encoding=options.encoding), options, task, prefix)
+        _Reader(open_rows(path, encoding=options.encoding), options, task, prefix, known)
         for path, prefix in zip(files, prefixes, strict=True)
     ]
 
@@ -180,16 +184,19 @@ def _table(readers: Sequence["_Reader"], separator: str, options: ReadOptions) -
 class _Reader:
     """One file's rows -> examples and bad rows."""
 
-    def __init__(self, source: RowSource, options: ReadOptions, task: Task | None, prefix: str) -> None:
+    def __init__(
+        self, source: RowSource, options: ReadOptions, task: Task | None, prefix: str, known: Collection[str]
+    ) -> None:
         self.source, self._prefix = source, prefix
         self.columns = find_columns(
             source,
-            text=options.text_columns,
-            labels=options.label_columns,
+            text=options.text_columns or present(source, options.trained_text),
+            labels=options.label_columns or present(source, options.trained_labels) or present(source, known),
             id=options.id_column,
             group=options.group_column,
         )
-        self._pair = options.pair
+        self._pair, self._id_is_named = options.pair, bool(options.id_column)
+        self._id_lost = ""
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
         self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
         self.words_for_none: Counter[str] = Counter()
@@ -201,6 +208,8 @@ class _Reader:
             try:
                 example = self._example(row, labels)
                 if example.id in seen:
+                    if not self._id_is_named:
+                        return self._read_by_line(separator)
                     raise CellError("this id occurred before", self.columns.id or "", example.id)
             except CellError as error:
                 bad.append(BadRow.of(row, self.source, error))
@@ -210,6 +219,12 @@ class _Reader:
                 self.words_for_none[word] += 1
             examples.append(example)
         return examples, bad
+
+    def _read_by_line(self, separator: str) -> tuple[list[Example], list[BadRow]]:
+        """Read again: the column that looked like one of names, such as of a form's users, does not name the rows."""
+        self._id_lost = f", rows named by their line, since {self.columns.id!r} repeats"
+        self.columns, self.words_for_none = replace(self.columns, id=None), Counter()
+        return self.read(separator)
 
     def note(self, kept: int, bad: int, separator: str) -> str:
         flags = self.columns.labels_are_flags
@@ -221,7 +236,7 @@ class _Reader:
         return (
             f"{self.source.name}: {self.source.format}{encoding}, {kept:,} rows{skipped}, "
             f"text in {' + '.join(map(repr, self.columns.text))}, "
-            f"labels in {labels or repr(self.columns.labels[0])}{split}{none}"
+            f"labels in {labels or repr(self.columns.labels[0])}{split}{none}{self._id_lost}"
         )
 
     def _example(self, row: Row, labels: LabelCells) -> Example:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fenlei.errors import DataError
 from fenlei.text.cells import CellError, text_of
-from fenlei.text.columns import text_columns
+from fenlei.text.columns import present, text_columns
 from fenlei.text.read import BadRow, ReadOptions
 from fenlei.text.sources import open_rows, rows_of_stdin
 
@@ -28,6 +28,7 @@ class TextSource:
         options: encoding, text column, and what a bad row does.
 
     Attributes:
+        path: of the file; None: it came from a pipe.
         format: of the file.
         columns: of the file; empty for plain lines.
         skipped: the bad rows that were left out so far.
@@ -37,6 +38,7 @@ class TextSource:
     """
 
     def __init__(self, source: Path | bytes, options: ReadOptions) -> None:
+        self.path = source if isinstance(source, Path) else None
         if isinstance(source, bytes):
             self._rows = rows_of_stdin(source, encoding=options.encoding)
         else:
@@ -45,7 +47,7 @@ class TextSource:
         self.format = self._rows.format
         self.columns = () if self.format == "lines" else self._rows.columns
         self.skipped: list[BadRow] = []
-        self._text = text_columns(self._rows, options.text_columns)
+        self._text = text_columns(self._rows, options.text_columns or present(self._rows, options.trained_text))
 
     def fingerprint(self) -> dict[str, Any]:
         """What the rows depend on, as JSON; a changed file has another size or time."""

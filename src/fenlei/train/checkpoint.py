@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fenlei.atomic import atomic_file, write_text
+from fenlei.atomic import atomic_file, delete_torn, write_text
 from fenlei.errors import FenleiError, SettingsError
 
 RUN = "run.json"
@@ -83,7 +83,7 @@ class Checkpoints:
         folder: where they lie; None: none are written.
         circumstances: all that the numbers of the run depend on, as JSON; compared on resuming.
         every: an update is followed by a checkpoint when its number is a multiple of this; None: by the clock,
-            so that saving takes less than about 2% of the time.
+            so that saving takes about 2% of the time.
     """
 
     def __init__(self, folder: Path | None, circumstances: dict[str, Any], *, every: int | None = None) -> None:
@@ -135,9 +135,7 @@ class Checkpoints:
         facts = {name: getattr(progress, name) for name in ("epoch", "updates_in_epoch", "seconds", "history")}
         facts["best"] = [{"epoch": kept.epoch, "rank": kept.rank} for kept in progress.best]
         metadata = {"circumstances": json.dumps(self._circumstances), "progress": json.dumps(facts)}
-        # What a kill in the middle of writing left behind.
-        for torn in self._folder.glob(".checkpoint-*"):
-            torn.unlink()
+        delete_torn(self._folder, "checkpoint-")
         try:
             with atomic_file(path) as temporary:
                 save_file(_tensors(progress, network, optimizer), temporary, metadata=metadata)
@@ -199,6 +197,7 @@ class Checkpoints:
         for path in self._all():
             path.unlink()
         if self._folder is not None:
+            delete_torn(self._folder, "checkpoint-")
             (self._folder / RUN).unlink(missing_ok=True)
 
     def _newest(self) -> Path:
@@ -226,14 +225,21 @@ class Checkpoints:
 
 
 def can_go_on(folder: Path) -> bool:
-    """Whether an interrupted training left checkpoints, the scores of a fold, or its beginning in `folder`."""
-    return any(next(folder.rglob(kind), None) for kind in ("checkpoint-*.safetensors", "fold-*.safetensors", RUN))
+    """Whether an interrupted training left something done, or its beginning, in `folder`."""
+    return bool(work_left(folder) or next(folder.rglob(RUN), None))
+
+
+def work_left(folder: Path) -> Path | None:
+    """A checkpoint or the scores of a fold that an interrupted training left in `folder` or below, if there is one."""
+    kinds = ("checkpoint-*.safetensors", "fold-*.safetensors")
+    return next((path for kind in kinds for path in folder.rglob(kind)), None)
 
 
 def delete_checkpoints(folder: Path) -> None:
     """Delete what a training could go on from, and its folds: to be called when its classifier is safe elsewhere."""
     for left_over in (*folder.glob("checkpoint-*"), *folder.glob("fold-*.safetensors"), folder / RUN):
         left_over.unlink(missing_ok=True)
+    delete_torn(folder, "checkpoint-")
     for fold in folder.glob("fold-*/"):
         shutil.rmtree(fold)
 

@@ -13,7 +13,7 @@ from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
 from fenlei.model.losses import LOSS_NAMES
 from fenlei.runtime import Runtime
-from fenlei.text.example import Example
+from fenlei.text.example import Example, canonical_text
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.normalize import normalize
 from fenlei.text.tokens import TextEncoder
@@ -80,7 +80,7 @@ def train(
 
     Raises:
         FenleiError: there is nothing to resume.
-        DataError: a part is empty, or has labels that do not fit the task.
+        DataError: a part is empty, or has labels that do not fit the task; all of dev stands in training too.
         SettingsError: the loss does not fit the task, or the run cannot be resumed exactly.
         EncoderError: the encoder cannot be used.
     """
@@ -94,6 +94,7 @@ def train(
             f"the training part has {len(labels.names)} label(s): {', '.join(labels.names)}; at least 2 are needed",
             hint="check the label column and the separator (--label-column, --label-separator)",
         )
+    _require_apart(train_rows, dev_rows, journal)
     loss_name = settings.loss or LOSS_NAMES[task][0]
     if loss_name not in LOSS_NAMES[task]:
         raise SettingsError(f"--loss is {loss_name!r}; for {task} accepted are {', '.join(LOSS_NAMES[task])}")
@@ -155,7 +156,7 @@ def train(
         held_out = held_out.with_more(**fold_scores, truth=start.part.truth.toarray(), source=source_of_rows)
     decision = FittedDecision.fit(held_out, task, DecisionPlan())
     if decision.blend.baseline:
-        journal.say(f"blend      {decision.blend} logits: better on held-out rows than the encoder alone")
+        journal.say(f"blend      {decision.blend} logits, the shares that held-out rows speak for")
     facts |= {
         "best_epoch": fitted.best_epoch,
         "averaged_epochs": fitted.averaged,
@@ -168,6 +169,21 @@ def train(
     }
     journal.record("end", **facts)
     return Trained(task, labels, source, tokenizer, text_encoder, start.classifier, decision, baseline, settings, facts)
+
+
+def _require_apart(train_rows: tuple[Example, ...], dev_rows: tuple[Example, ...], journal: Journal) -> None:
+    """Refuse a dev part that was trained on; warn of one of which some rows were."""
+    learned = {canonical_text(row.text) for row in train_rows}
+    shared = sum(canonical_text(row.text) in learned for row in dev_rows)
+    if shared == len(dev_rows):
+        raise DataError(
+            "every dev row is a training row too: no epoch could be chosen on them, and no decision fitted",
+            hint="give other rows, or none: then a tenth of the training rows is cut off for dev",
+        )
+    if shared:
+        journal.say(
+            f"warning: {shared:,} of the {len(dev_rows):,} dev rows are training rows too: dev judges too kindly"
+        )
 
 
 def _say_what_was_settled(

@@ -19,9 +19,17 @@ def build_optimizer(classifier: EncoderClassifier, fresh: FreshWeights, settings
     """An optimizer with a group for each rate, decayed or not.
 
     Each group keeps its peak rate under the key `peak`; `set_rate` derives `lr` from it.
+
+    Raises:
+        SettingsError: rates are to fall from layer to layer, and the encoder has no layers of its own.
     """
     encoder_rate = settings.encoder_rate(classifier.network.config.hidden_size)
     depth = _depth(classifier)
+    if settings.layer_decay < 1 and not depth:
+        raise SettingsError(
+            f"--layer-decay is {settings.layer_decay}; the layers of this encoder share their weights",
+            hint="leave it out for ALBERT",
+        )
     groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in classifier.network.named_parameters():
         if not parameter.requires_grad:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,27 +16,33 @@ _LONGEST_CELL = 64 << 20
 def open_delimited(path: Path, encoding: str, *, tabs: bool) -> RowSource:
     """The rows of a CSV file, or of a TSV file.
 
+    Quotes are signs like any other in a file that was written without quoting, as databases export TSV: where each line
+    that has one falls into as many cells as there are columns, and some such line alone is no valid CSV.
+
     Raises:
         DataError: it has no header line, a column name repeats, or the header is no valid CSV.
     """
     kind = "tsv" if tabs else "csv"
-    with reported(str(path), encoding), _well_formed(path, kind), open_text(path, encoding) as file:
-        header = next(_reader(file, tabs), None)
+    with reported(str(path), encoding), open_text(path, encoding) as file:
+        reader = _reader(file, tabs, quoted=True)
+        header = next(_well_formed(reader, path, kind), None)
     if not header:
         raise DataError(f"{path} is empty: it has no header line")
     columns = distinct_columns(header, str(path))
+    with reported(str(path), encoding), open_text(path, encoding) as file:
+        quoted = not _has_bare_quotes(file, _delimiter(file, tabs), len(columns))
     return RowSource(
-        str(path), kind, encoding, columns, lambda: _rows(path, encoding, tabs, columns), identity_of(path)
+        str(path), kind, encoding, columns, lambda: _rows(path, encoding, tabs, quoted, columns), identity_of(path)
     )
 
 
-def _rows(path: Path, encoding: str, tabs: bool, columns: tuple[str, ...]) -> Iterator[Row]:
-    kind = "tsv" if tabs else "csv"
-    with reported(str(path), encoding), _well_formed(path, kind), open_text(path, encoding) as file:
-        reader = _reader(file, tabs)
-        next(reader, None)
+def _rows(path: Path, encoding: str, tabs: bool, quoted: bool, columns: tuple[str, ...]) -> Iterator[Row]:
+    with reported(str(path), encoding), open_text(path, encoding) as file:
+        reader = _reader(file, tabs, quoted=quoted)
+        rows = _well_formed(reader, path, "tsv" if tabs else "csv")
+        next(rows, None)
         begins = reader.line_num + 1
-        for cells in reader:
+        for cells in rows:
             number, begins = begins, reader.line_num + 1
             if not cells:
                 continue
@@ -47,20 +52,41 @@ def _rows(path: Path, encoding: str, tabs: bool, columns: tuple[str, ...]) -> It
             yield Row(number, dict(zip(columns, cells, strict=False)), problem)
 
 
-@contextmanager
-def _well_formed(path: Path, kind: str) -> Iterator[None]:
-    """Raises DataError in place of csv's own error."""
+def _well_formed(reader: Any, path: Path, kind: str) -> Iterator[list[str]]:
+    """What the reader gives; raises DataError in place of csv's own error."""
     try:
-        yield
+        yield from reader
     except csv.Error as error:
-        hint = "save it with the line ends of Windows or Unix" if "new-line" in str(error) else None
-        raise DataError(f"{path} is no valid {kind.upper()}: {error}", hint=hint) from error
+        hint = 'a cell that begins with " ends with one, and has each " between them twice'
+        if "new-line" in str(error):
+            hint = "save it with the line ends of Windows or Unix"
+        raise DataError(f"{path} is no valid {kind.upper()} at line {reader.line_num}: {error}", hint=hint) from error
 
 
-def _reader(file: IO[str], tabs: bool) -> Any:
+def _has_bare_quotes(file: IO[str], delimiter: str, columns: int) -> bool:
+    found = False
+    for line in file:
+        if '"' not in line:
+            continue
+        if line.count(delimiter) != columns - 1:
+            return False
+        try:
+            next(csv.reader([line], delimiter=delimiter, strict=True), None)
+        except csv.Error:
+            found = True
+    return found
+
+
+def _reader(file: IO[str], tabs: bool, *, quoted: bool) -> Any:
     csv.field_size_limit(_LONGEST_CELL)
+    delimiter = _delimiter(file, tabs)
+    if quoted:
+        return csv.reader(file, delimiter=delimiter, strict=True)
+    return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+
+
+def _delimiter(file: IO[str], tabs: bool) -> str:
     header = file.readline()
     file.seek(0)
     # Excel calls its tab-separated "Unicode text" .csv when told to, and separates by semicolons in some countries.
-    found = next((sign for sign in ",\t;" if sign in header), ",")
-    return csv.reader(file, delimiter="\t" if tabs else found, strict=True)
+    return "\t" if tabs else next((sign for sign in ",\t;" if sign in header), ",")

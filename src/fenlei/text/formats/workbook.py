@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fenlei.errors import DataError
+from fenlei.text.formats.sheet_xml import marks_of_first_sheet
 from fenlei.text.rows import Row, RowSource, distinct_columns, identity_of
 
 # What calamine makes of a date without a time, and of a time without a date.
@@ -14,7 +15,8 @@ _MIDNIGHT, _NO_DATE = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00"), re.compile(r"18
 def open_workbook(path: Path) -> RowSource:
     """The rows of the first sheet, every cell as a string; the first row that is not empty names the columns.
 
-    Number formats are not applied: 7 shown as `007` is `7`, 50% is `0.5`, a date is `2024-01-02`.
+    Number formats are not applied: 7 shown as `007` is `7`, 50% is `0.5`, a date is `2024-01-02`. What cells that are
+    merged downwards hold counts for all their rows; an error is what it looks like, such as `#N/A`.
 
     Raises:
         DataError: it is no workbook, or its first sheet is empty.
@@ -39,10 +41,19 @@ def _filled(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         book = fastexcel.read_excel(path)
         # As strings: an id typed as 007 stays it. Without rows to skip the empty ones at the top are counted too.
+        marks = marks_of_first_sheet(path)
+        above: list[str] = []
         sheet = book.load_sheet(0, header_row=None, dtypes="string", skip_rows=0, skip_whitespace_tail_rows=True)
-        for number, cells in enumerate(sheet.to_polars().iter_rows(), 1):
-            if any(cell is not None for cell in cells):
-                yield number, ["" if cell is None else _readable(str(cell)) for cell in cells]
+        for number, values in enumerate(sheet.to_polars().iter_rows(), 1):
+            cells = ["" if value is None else _readable(str(value)) for value in values]
+            empty = not any(cells)
+            for column in marks.merged.get(number, ()):
+                cells[column] = above[column]
+            for column, error in marks.errors.get(number, ()):
+                cells[column] = error
+            above = cells
+            if not empty or number in marks.errors:
+                yield number, cells
     except fastexcel.FastExcelError as error:
         raise DataError(f"{path} cannot be read as xlsx: {error}") from error
 

@@ -1,0 +1,85 @@
+"""What a sheet of a workbook says beside its values: merged cells and errors, which calamine does not tell.
+
+A streaming search of the sheet's XML (ECMA-376, part 1, 18.3.1): its tags are found without reading it as a tree.
+"""
+
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHUNK = 1 << 20
+# Longer than any match: a formula has at most 8,192 characters.
+_OVERLAP = 1 << 16
+
+_MARK = re.compile(
+    rb'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>([^<]*)</v>'
+    rb'|<mergeCell ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"'
+    rb'|<dimension ref="([A-Z]+)'
+)
+_SHEET, _ID = re.compile(r"<sheet [^>]*>"), re.compile(r'r:id="([^"]+)"')
+
+
+@dataclass(frozen=True)
+class SheetMarks:
+    """Places in a sheet: rows as Excel numbers them, columns from 0 at the first that is used.
+
+    Attributes:
+        errors: row -> (column, what the cell shows, such as `#N/A`) of its errors.
+        merged: row -> columns in which its cell is merged with the one above.
+    """
+
+    errors: dict[int, set[tuple[int, str]]]
+    merged: dict[int, set[int]]
+
+
+def marks_of_first_sheet(path: Path) -> SheetMarks:
+    """The marks of the workbook's first sheet; none where its XML is written in another way."""
+    marks = SheetMarks(defaultdict(set), defaultdict(set))
+    first = 0
+    with zipfile.ZipFile(path) as book:
+        for found in _found(book, _first_sheet(book)):
+            column, row, value, left, top, right, bottom, dimension = found.groups()
+            if dimension:
+                first = _number(dimension)
+            elif column:
+                marks.errors[int(row)].add((_number(column) - first, value.decode()))
+            elif left == right:
+                for below in range(int(top) + 1, int(bottom) + 1):
+                    marks.merged[below].add(_number(left) - first)
+    return marks
+
+
+def _first_sheet(book: zipfile.ZipFile) -> str:
+    names = set(book.namelist())
+    try:
+        sheet = _SHEET.search(book.read("xl/workbook.xml").decode())
+        identity = _ID.search(sheet[0]) if sheet else None
+        links = book.read("xl/_rels/workbook.xml.rels").decode()
+    except KeyError:
+        return ""
+    for link in re.findall(r"<Relationship [^>]*>", links):
+        if identity and f'Id="{identity[1]}"' in link and (target := re.search(r'Target="/?([^"]+)"', link)):
+            return next((name for name in (f"xl/{target[1]}", target[1]) if name in names), "")
+    return ""
+
+
+def _found(book: zipfile.ZipFile, sheet: str) -> Iterator[re.Match[bytes]]:
+    """Every match in the sheet; one that lies where two pieces overlap comes twice."""
+    if not sheet:
+        return
+    with book.open(sheet) as file:
+        before = b""
+        while piece := file.read(_CHUNK):
+            yield from _MARK.finditer(before + piece)
+            before = (before + piece)[-_OVERLAP:]
+
+
+def _number(letters: bytes) -> int:
+    """A -> 0, Z -> 25, AA -> 26."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number - 1
