@@ -1,6 +1,6 @@
 import pytest
 
-from fenlei.atomic import atomic_file, atomic_folder, is_occupied, write_text
+from fenlei.atomic import atomic_file, atomic_folder, delete_torn, is_occupied, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -11,6 +11,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_left_is_found(tmp_path):
+    """Also what a library had begun to write beside the file, as safetensors does."""
+    write_text(tmp_path / "a-1.txt", "whole")
+    writing = atomic_file(tmp_path / "a-2.txt")
+    temporary = writing.__enter__()
+    temporary.with_name(".tmpXYZ").write_text("half")
+    assert len(list(tmp_path.iterdir())) == 2
+    delete_torn(tmp_path, "a-")
+    assert [path.name for path in tmp_path.iterdir()] == ["a-1.txt"]
 
 
 def test_a_written_file_is_readable_by_others_as_usual(tmp_path):
@@ -30,7 +41,10 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_folder_is_replaced_whole(tmp_path):
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_is_replaced_whole(tmp_path, monkeypatch, exchanges):
+    if not exchanges:  # as on a system that has no such call
+        monkeypatch.setattr("fenlei.atomic._exchange", lambda one, other: False)
     target = tmp_path / "中文 路径"
     for name in ("one", "two"):
         with atomic_folder(target) as folder:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,66 @@ def test_a_report_is_called_after_the_file_that_a_pattern_fits(fenlei, copy, tmp
     done = fenlei("evaluate", copy, tmp_path / "新_*.csv", *QUICK)
     assert f"report     {copy / 'report' / '新_1'}" in done.err
     assert (copy / "report" / "新_1" / "report.html").exists()
+
+
+def test_a_report_of_other_data_is_not_replaced(fenlei, copy, tmp_path):
+    own = json.loads((copy / "report" / "test" / "report.json").read_text("utf-8"))
+    assert [Path(file["name"]).name for file in own["origin"]["data"]] == ["test.csv"]
+    for _ in range(2):
+        done = fenlei("evaluate", copy, write_rows(tmp_path / "test.csv", 20, seed=5), *QUICK)
+        assert f"report     {copy / 'report' / 'test-2'}\n" in done.err
+    assert json.loads((copy / "report" / "test" / "report.json").read_text("utf-8")) == own
+    (copy / "report" / "test-2" / "report.json").write_text("[]")
+    done = fenlei("evaluate", copy, tmp_path / "test.csv", *QUICK)
+    assert f"report     {copy / 'report' / 'test-3'}\n" in done.err
+
+
+def test_predict_does_not_write_over_what_it_reads(fenlei, bundle, tmp_path):
+    data = tmp_path / "a.csv"
+    data.write_text("text\n好\n", encoding="utf-8")
+    assert "the file that is read" in fenlei("predict", bundle, data, "--out", data, *QUICK, expect=1).err
+    assert data.read_text("utf-8") == "text\n好\n"
+
+
+def test_named_columns_are_remembered(fenlei, tmp_path, tiny_encoder):
+    data, random = tmp_path / "a.csv", np.random.default_rng(0)
+    rows = [(f"标题{number}", random.choice(list(TOPICS)), f"乙{number % 2}") for number in range(90)]
+    lines = [f"{title},{label}的{number},{other},{label}" for number, (title, label, other) in enumerate(rows)]
+    data.write_text("标题,描述,类别,一级\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    named = ["--text-column", "描述", "--label-column", "一级"]
+    fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS, *named)
+    assert "text in '描述', labels in '一级'" in fenlei("evaluate", tmp_path / "o", data, *QUICK).err
+    answers = [fenlei("predict", tmp_path / "o", data, *QUICK, *more).out for more in ([], named[:2])]
+    assert answers[0] == answers[1]
+
+
+def test_a_row_with_two_labels_settles_the_task_whichever_part_it_falls_into(fenlei, tmp_path, tiny_encoder):
+    data = tmp_path / "a.csv"
+    lines = [f"第{number}条{label},{label}" for number in range(30) for label in TOPICS]
+    data.write_text("text,labels\n" + "\n".join([*lines, "都有,财经|体育"]) + "\n", encoding="utf-8")
+    more = ["--encoder", tiny_encoder, "--epochs", 0, *SETTINGS]
+    for seed in range(12):
+        done = fenlei("train", data, "--out", tmp_path / "o", "--overwrite", "--seed", seed, *more)
+        assert "task       multilabel" in done.err
+
+
+def test_ctrl_c_says_how_to_go_on(fenlei, tmp_path, tiny_encoder, monkeypatch):
+    def interrupt(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fenlei.train.loop.greedy_mean", interrupt)
+    train = ["train", write_rows(tmp_path / "a.csv", 80, seed=3), "--encoder", tiny_encoder, "--epochs", 1]
+    done = fenlei(*train, "--checkpoint-every", 2, "--out", tmp_path / "o", *SETTINGS, expect=130)
+    assert "the same command with --resume goes on from the last checkpoint" in done.err
+    assert done.err.endswith("interrupted\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_one_that_nobody_reads(bundle, tmp_path, closed):
+    (tmp_path / "a.csv").write_text("text\n好\n", encoding="utf-8")
+    program = f"'{sys.executable}' -c 'from fenlei.cli import main; main()' predict '{bundle}' '{tmp_path / 'a.csv'}'"
+    done = subprocess.run(f"{program} --threads 1 {closed}", shell=True, capture_output=True, encoding="utf-8")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
 
 
 def test_a_report_on_training_rows_says_so(fenlei, bundle, tmp_path):

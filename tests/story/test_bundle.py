@@ -1,17 +1,21 @@
 """From rows to a bundle and back: the same answers from Python, after a reload, and from transformers alone."""
 
+import io
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from rich.console import Console
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from fenlei import BundleError, Classifier, DataError, Example, SettingsError, TrainSettings, open_runtime
 from fenlei.bundle import Bundle
 from fenlei.text.split import split_examples
+from fenlei.train.journal import Journal
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],
@@ -145,6 +149,18 @@ def test_settings_and_more_beside_them_are_refused():
     with pytest.raises(SettingsError, match="settings are given, and epochs, seed beside them") as caught:
         Classifier.train(rows(10, 1), settings=TrainSettings(), epochs=5, seed=1)
     assert "dataclasses.replace(settings, epochs=5)" in caught.value.hint
+
+
+def test_a_dev_part_that_was_trained_on_is_refused_or_told(tiny_encoder):
+    quick = {"encoder": str(tiny_encoder), "epochs": 0, "max_tokens": 40}
+    runtime = open_runtime(device="cpu", precision="float32", threads=1)
+    with pytest.raises(DataError, match="every dev row is a training row too"):
+        Classifier.train(rows(60, 1), dev=rows(20, 1), runtime=runtime, **quick)
+    told = io.StringIO()
+    with Journal(console=Console(file=told, width=200)) as journal:
+        mixed = [*rows(20, 2), *(replace(row, id=f"again {row.id}") for row in rows(5, 1))]
+        Classifier.train(rows(60, 1), dev=mixed, runtime=runtime, journal=journal, **quick)
+    assert "warning: 5 of the 25 dev rows are training rows too" in told.getvalue()
 
 
 def test_one_string_is_no_list_of_texts(trained):

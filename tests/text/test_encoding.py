@@ -45,3 +45,9 @@ def test_bytes_that_are_no_text_are_refused():
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         detect_encoding(tmp_path)
+
+
+def test_a_few_zero_bytes_are_dirt_and_not_utf_16(tmp_path):
+    assert encoding_of("央行降\0息\n球队夺冠\n".encode(), whole=True, name="a") == "utf-8"
+    assert encoding_of("news, sports\n股市\n".encode("utf-16-le"), whole=True, name="a") == "utf-16-le"
+    assert encoding_of("news\n".encode("utf-16-le"), whole=True, name="a") == "utf-16-le"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import AlbertConfig, AlbertForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from fenlei.errors import FenleiError, SettingsError
 from fenlei.model.build import FreshWeights
@@ -335,3 +335,19 @@ def test_progress_never_runs_past_its_total():
     )
     # The epochs to come, and whether the time that dev takes is known.
     assert counting.told == ((2, False), (1, True), (0, True))
+
+
+def test_rates_cannot_fall_from_layer_to_layer_where_all_layers_are_one():
+    torch.manual_seed(0)
+    config = AlbertConfig(
+        vocab_size=30,
+        embedding_size=8,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    albert = EncoderClassifier(AlbertForSequenceClassification(config))
+    with pytest.raises(SettingsError, match="--layer-decay is 0.5; the layers of this encoder share their weights"):
+        build_optimizer(albert, FRESH, TrainSettings(layer_decay=0.5))
+    assert build_optimizer(albert, FRESH, TrainSettings()).param_groups

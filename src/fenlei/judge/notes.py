@@ -67,8 +67,9 @@ def _notes(report: "Report") -> Iterator[Note]:
     if report.before_calibration:
         error, brier = (report.before_calibration[name] for name in ("calibration_error", "brier_score"))
         yield Note(
-            f"before calibration the calibration error was {error:.4f} and the Brier score {brier:.4f}",
-            f"校准之前，校准误差是 {error:.4f}，Brier 分数是 {brier:.4f}",
+            f"of the encoder alone and before calibration, the calibration error was {error:.4f} and the Brier score "
+            f"{brier:.4f}",
+            f"只看编码器、校准之前，校准误差是 {error:.4f}，Brier 分数是 {brier:.4f}",
         )
     if report.oracle is not None:
         gain = report.oracle - report.main_figure.value

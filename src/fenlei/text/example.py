@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +51,14 @@ def examples_of(given: Any) -> tuple[Example, ...]:
     Raises:
         DataError: it is something else, such as a table or the name of a file.
     """
-    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
-    other = next((one for one in found if not isinstance(one, Example)), None if found else given)
-    if other is not None and not (hasattr(given, "__len__") and not len(given)):
+    if isinstance(given, Iterable) and not isinstance(given, str | Mapping):
+        found = tuple(given)
+        wrong = [one for one in found if not isinstance(one, Example)]
+    else:
+        found, wrong = (), [given]
+    if wrong:
         raise DataError(
-            f"examples are needed, and this is a {type(given).__name__}: {str(other)[:40]!r}",
+            f"examples are needed, and this is a {type(given).__name__}: {str(wrong[0])[:40]!r}",
             hint="read a file with read_examples(path).examples, or make them: "
             "[Example(str(row), text, (label,)) for row, (text, label) in enumerate(zip(texts, labels))]",
         )
