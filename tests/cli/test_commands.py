@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib.metadata
 import inspect
 import json
 import shutil
@@ -443,6 +444,10 @@ def test_the_list_of_flags_changes_only_on_purpose():
         if name in frozen:
             assert sorted(inspect.signature(command.callback).parameters) == frozen[name].split(), name
         assert inspect.getdoc(command.callback), name
+
+
+def test_the_version(fenlei):
+    assert fenlei("--version").out.strip() == importlib.metadata.version("fenlei")
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+import fenlei
 from fenlei.cli.check import check
 from fenlei.cli.clean import clean
 from fenlei.cli.compare import compare
@@ -29,6 +31,21 @@ for command in (check, split, clean, losses, train, evaluate, compare, decide, p
     app.command()(command)
 
 _INTERRUPTED = 130
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(fenlei.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
