@@ -629,6 +629,10 @@ def test_compare_lets_each_bundle_read_the_columns_it_was_trained_on(fenlei, tmp
     for first, second in (("one", "two"), ("two", "one")):
         found = json.loads(fenlei("compare", tmp_path / first, tmp_path / second, data, "--json", *QUICK).out)
         assert (found["first"]["accuracy"], found["second"]["accuracy"]) == (figures[first], figures[second])
+    with data.open("a", encoding="utf-8") as file:
+        file.write("只有标题,,财经\n")
+    compare = ["compare", tmp_path / "one", tmp_path / "two", data, "--on-bad-row", "skip", *QUICK]
+    assert "not the same rows have both" in fenlei(*compare, expect=1).err
 
 
 def test_compare_refuses_classifiers_of_other_labels(fenlei, bundle, tmp_path, tiny_encoder):

@@ -360,6 +360,22 @@ def test_merged_cells_count_for_all_their_rows_and_errors_are_bad(tmp_path):
     assert (bad.line, bad.column, bad.value, bad.reason) == (8, "标签", "#N/A", "Excel shows an error here")
 
 
+def test_sheets_that_are_not_read_are_named(tmp_path):
+    path = tmp_path / "a.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        for name, header in (("数据", ["文本", "标签"]), ("数据2", ["文本", "标签"])):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, header)
+            sheet.write_row(1, 0, ["文", "甲"])
+    assert read_examples(path).notes[0].endswith("; sheets not read: 数据2")
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("说明").write(0, 0, "本表由舆情组填写")
+        book.add_worksheet("数据").write_row(0, 0, ["文本", "标签"])
+    with pytest.raises(DataError, match="no column looks like the text") as refused:
+        read_examples(path)
+    assert "sheets not read: 数据: only the first one is" in refused.value.hint
+
+
 def test_columns_of_the_training_are_taken_where_the_file_has_them(tmp_path):
     path = csv_file(tmp_path / "a.csv", [("题", "述", "甲", "乙")], header=("标题", "描述", "类别", "一级"))
     trained = ReadOptions(trained_text=("描述",), trained_labels=("一级",))

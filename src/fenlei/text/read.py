@@ -237,6 +237,7 @@ class _Reader:
             f"{self.source.name}: {self.source.format}{encoding}, {kept:,} rows{skipped}, "
             f"text in {' + '.join(map(repr, self.columns.text))}, "
             f"labels in {labels or repr(self.columns.labels[0])}{split}{none}{self._id_lost}"
+            + (f"; {self.source.not_read}" if self.source.not_read else "")
         )
 
     def _example(self, row: Row, labels: LabelCells) -> Example:

@@ -36,6 +36,7 @@ class RowSource:
         columns: the names of the cells; of records, which need not have the same, those of any.
         rows: begins to read.
         identity: what changes when the content does; as JSON.
+        not_read: what of the file is left alone, for messages; empty: nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class RowSource:
     columns: tuple[str, ...]
     rows: Callable[[], Iterator[Row]]
     identity: list[str | int]
+    not_read: str = ""
 
     def __iter__(self) -> Iterator[Row]:
         return self.rows()

@@ -25,7 +25,15 @@ def open_workbook(path: Path) -> RowSource:
     if not header:
         raise DataError(f"{path}: the first sheet is empty")
     columns = distinct_columns(header, str(path), line=line)
-    return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, columns), identity_of(path))
+    more = _names_of_sheets(path)[1:]
+    not_read = f"sheets not read: {', '.join(more)}" if more else ""
+    return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, columns), identity_of(path), not_read)
+
+
+def _names_of_sheets(path: Path) -> list[str]:
+    import fastexcel
+
+    return list(fastexcel.read_excel(path).sheet_names)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
