@@ -151,7 +151,9 @@ def run(kills: int) -> dict[str, object]:
         Path("killed.csv").unlink()
 
     ends = kill_often(kills - kills // 2, train_command, train_finished, train_seconds)
-    predict_ends = kill_often(kills // 2, lambda: [*predict, "--out", "killed.csv"], predict_finished, predict_seconds)
+    predict_ends = kill_often(
+        kills // 2, lambda: [*predict, "--out", "killed.csv", "--overwrite"], predict_finished, predict_seconds
+    )
     return {
         "kills": kills,
         "training runs that ended, all equal to the bit": ends,

@@ -131,10 +131,16 @@ def test_a_report_of_other_data_is_not_replaced(fenlei, copy, tmp_path):
     assert f"report     {copy / 'report' / 'test-3'}\n" in done.err
 
 
-def test_predict_does_not_write_over_what_it_reads(fenlei, bundle, tmp_path):
+def test_predict_replaces_no_file_unasked_and_never_what_it_reads(fenlei, bundle, tmp_path):
     data = tmp_path / "a.csv"
     data.write_text("text\n好\n", encoding="utf-8")
-    assert "the file that is read" in fenlei("predict", bundle, data, "--out", data, *QUICK, expect=1).err
+    predict = ["predict", bundle, data, *QUICK, "--out"]
+    assert "the file that is read" in fenlei(*predict, data, "--overwrite", expect=1).err
+    (tmp_path / "other.csv").write_text("kept", encoding="utf-8")
+    assert "other.csv is there already" in fenlei(*predict, tmp_path / "other.csv", expect=1).err
+    assert (tmp_path / "other.csv").read_text("utf-8") == "kept"
+    fenlei(*predict, tmp_path / "other.csv", "--overwrite")
+    assert (tmp_path / "other.csv").read_text("utf-8-sig").startswith("text,predicted")
     assert data.read_text("utf-8") == "text\n好\n"
 
 
@@ -235,15 +241,14 @@ def test_predict_from_a_pipe(bundle):
 def test_an_interrupted_predict_leaves_nothing(fenlei, bundle, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "好"}\n{"x": 1}\n', encoding="utf-8")
     (tmp_path / "out.jsonl").write_text("precious")
-    done = fenlei("predict", bundle, tmp_path / "a.jsonl", "--out", tmp_path / "out.jsonl", *QUICK, expect=1)
+    predict = ["predict", bundle, tmp_path / "a.jsonl", "--out", tmp_path / "out.jsonl", "--overwrite", *QUICK]
+    done = fenlei(*predict, expect=1)
     assert "error: " in done.err
     assert "line 2, column 'text'" in done.err
     assert "hint: mend it, or leave it out with --on-bad-row skip" in done.err
     assert (tmp_path / "out.jsonl").read_text() == "precious"
     assert not (tmp_path / "out.jsonl.part.json").exists()
-    done = fenlei(
-        "predict", bundle, tmp_path / "a.jsonl", "--out", tmp_path / "out.jsonl", "--on-bad-row", "skip", *QUICK
-    )
+    done = fenlei(*predict, "--on-bad-row", "skip")
     assert "skipped " in done.err
     assert len((tmp_path / "out.jsonl").read_text("utf-8").splitlines()) == 1
 
@@ -437,7 +442,8 @@ def test_the_list_of_flags_changes_only_on_purpose():
         "on_bad_row out pair precision text_column threads",
         "decide": "at_least_one at_most blend bundle calibration data device encoding exclusive goal label_column "
         "label_separator needs_person on_bad_row pair parents precision restore show text_column threads thresholds",
-        "predict": "bundle device encoding file on_bad_row out out_format pair precision text_column threads top_k",
+        "predict": "bundle device encoding file on_bad_row out out_format overwrite pair precision text_column threads "
+        "top_k",
     }
     for command in app.registered_commands:
         name = command.name or command.callback.__name__

@@ -19,7 +19,7 @@ def trained(tiny_encoder):
     words = {"财经": "股票涨跌", "体育": "球队决赛", "健康": "新药医院"}
     rows = [Example(f"{n}", f"今天{word}{n}的消息", (label,)) for n in range(12) for label, word in words.items()]
     return Classifier.train(
-        rows,
+        rows[9:],
         dev=rows[:9],
         runtime=open_runtime(**RUNTIME),
         encoder=str(tiny_encoder),

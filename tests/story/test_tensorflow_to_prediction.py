@@ -10,11 +10,11 @@ CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
 SUBJECTS = {"体育": ("跑步", "公园", "今天跑步"), "财经": ("汽车召回", "大众汽车", "免费更换电池")}
 
 
-def rows(count):
+def rows(count, after=0):
     return [
         Example(f"{name}{number}", f"{words[number % len(words)]}{number % 10}", (name,))
         for name, words in SUBJECTS.items()
-        for number in range(count)
+        for number in range(after, after + count)
     ]
 
 
@@ -23,7 +23,7 @@ def test_train_save_load_predict(tmp_path, monkeypatch, name):
     monkeypatch.setenv("FENLEI_CACHE", str(tmp_path / "cache"))
     classifier = Classifier.train(
         rows(12),
-        dev=rows(3),
+        dev=rows(3, after=12),
         encoder=str(CHECKPOINTS / name),
         task="multiclass",
         max_tokens=16,
@@ -46,7 +46,7 @@ def test_the_frozen_identity_stays_through_training(tmp_path, monkeypatch):
     monkeypatch.setenv("FENLEI_CACHE", str(tmp_path / "cache"))
     classifier = Classifier.train(
         rows(12),
-        dev=rows(3),
+        dev=rows(3, after=12),
         encoder=str(CHECKPOINTS / "albert_brightmart"),
         task="multiclass",
         max_tokens=16,

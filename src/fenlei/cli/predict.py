@@ -8,6 +8,7 @@ import typer
 
 from fenlei.cli import options
 from fenlei.cli.flags import with_flags
+from fenlei.errors import SettingsError
 
 
 @with_flags(reading=(options.ENCODING, options.TEXT_COLUMN, options.PAIR, options.ON_BAD_ROW), where=options.RUNTIME)
@@ -22,6 +23,7 @@ def predict(
         ),
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Add the scores of the K highest labels.", min=1)] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file at --out.")] = False,
     *,
     reading: dict[str, Any],
     where: dict[str, Any],
@@ -40,6 +42,9 @@ def predict(
     from fenlei.text.unlabelled import TextSource
     from fenlei.train.journal import Journal
 
+    # An interrupted run left `out.part`, and no `out`.
+    if out is not None and out.is_file() and not overwrite:
+        raise SettingsError(f"{out} is there already", hint="replace it with --overwrite, or name another --out")
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
     texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), read_options)
