@@ -84,18 +84,7 @@ def files(texts, count, tokenizer, runtime):
         with (folder / "texts.txt").open("w", encoding="utf-8") as file:
             # A line each: what breaks a line inside a text would make it two.
             file.writelines(" ".join(text.split()) + "\n" for text in islice(cycle(texts), count))
-        call = [
-            "predict",
-            "bundle",
-            "texts.txt",
-            "--out",
-            "out.csv",
-            "--top-k",
-            "3",
-            "--overwrite",
-            "--threads",
-            str(runtime.threads),
-        ]
+        call = ["predict", "bundle", "texts.txt", "--out", "out.csv", "--top-k", "3", "--threads", str(runtime.threads)]
         seconds, peak = run_fenlei(*call, folder=folder)
     return {"seconds": round(seconds, 1), "texts_per_second": round(count / seconds), "peak_mib": peak}
 

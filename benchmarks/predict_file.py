@@ -48,7 +48,7 @@ def memory(lengths: list[int]) -> None:
     for lines in lengths:
         texts = write_rows(Path(f"{lines}.csv"), lines)
         seconds, peak = run_fenlei(
-            "predict", "bundle", str(texts), "--out", f"{lines}.out.csv", "--top-k", "3", "--overwrite", *COMMON
+            "predict", "bundle", str(texts), "--out", f"{lines}.out.csv", "--top-k", "3", *COMMON
         )
         told = {
             "lines": lines,

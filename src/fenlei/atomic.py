@@ -62,10 +62,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         # mkdtemp and some writers make private files; a result is as readable as any other new one.
-        made = [temporary, *temporary.rglob("*")]
-        for one in made:
-            os.chmod(one, (0o777 if one.is_dir() else 0o666) & ~_umask())
-            _to_disk(one)
+        for made in (temporary, *temporary.rglob("*")):
+            os.chmod(made, (0o777 if made.is_dir() else 0o666) & ~_umask())
+            _to_disk(made)
         if not path.exists():
             os.replace(temporary, path)
         elif not _exchange(temporary, path):

@@ -37,6 +37,18 @@ def write_rows(path, count, seed, encoding="gb18030"):
     return path
 
 
+def write_titled_rows(path):
+    """90 rows of one class each, which the title alone tells."""
+    random = np.random.default_rng(0)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["标题", "正文", "标签"])
+        for number in range(90):
+            label = random.choice(list(TOPICS))
+            writer.writerow([random.choice(TOPICS[label]), f"今天的消息{number}", label])
+    return path
+
+
 QUICK = ["--threads", 1, "--precision", "float32"]
 SETTINGS = [*QUICK, "--max-tokens", 40, "--learning-rate", 3e-3, "--head-learning-rate", 3e-3]
 
@@ -534,14 +546,7 @@ def test_a_wrong_decide_changes_nothing(fenlei, copy, arguments, message):
 
 
 def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, tiny_encoder):
-    random = np.random.default_rng(0)
-    data = tmp_path / "a.csv"
-    with data.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["标题", "正文", "标签"])
-        for number in range(90):
-            label = random.choice(list(TOPICS))
-            writer.writerow([random.choice(TOPICS[label]), f"今天的消息{number}", label])
+    data = write_titled_rows(tmp_path / "a.csv")
     columns = ["--text-column", "标题", "--text-column", "正文", "--pair"]
     fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 1, *SETTINGS, *columns)
     # The bundle remembers columns and pair.
@@ -617,14 +622,7 @@ def test_compare_says_what_a_change_of_the_decision_did(fenlei, bundle, copy, tm
 
 
 def test_compare_lets_each_bundle_read_the_columns_it_was_trained_on(fenlei, tmp_path, tiny_encoder):
-    random = np.random.default_rng(0)
-    data = tmp_path / "a.csv"
-    with data.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["标题", "正文", "标签"])
-        for number in range(90):
-            label = random.choice(list(TOPICS))
-            writer.writerow(["".join(random.choice(TOPICS[label], 2)), f"今天的消息{number}", label])
+    data = write_titled_rows(tmp_path / "a.csv")
     figures = {}
     for name, columns in {"one": ["正文"], "two": ["标题", "正文"]}.items():
         named = [argument for column in columns for argument in ("--text-column", column)]

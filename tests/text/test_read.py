@@ -348,6 +348,7 @@ def test_merged_cells_count_for_all_their_rows_and_errors_are_bad(tmp_path):
                 if cell:
                     sheet.write(row, column, cell)
         sheet.merge_range(4, 3, 5, 3, "甲")
+        sheet.merge_range(4, 6, 7, 6, "")  # empty, right of all that is used
         sheet.write_formula(7, 3, "=VLOOKUP(1,A:A,1,0)", None, "#N/A")
     table = read_examples(path, ReadOptions(on_bad_row="skip"))
     assert [(row.text, row.labels) for row in table.examples] == [

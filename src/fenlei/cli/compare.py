@@ -53,21 +53,20 @@ def compare(
     others = rows
     if read_options[1] != read_options[0]:
         others = read_labelled(data, read_options[1], console, task=task, known=labels)
-    if [(row.id, row.labels) for row in rows] != [(row.id, row.labels) for row in others]:
-        raise DataError(
-            f"{first} and {second} read other columns of the data, and not the same rows have both",
-            hint="mend the rows that were skipped for one of them, or name the columns with --text-column",
-        )
-    texts = [row.text for row in rows]
+        if [(row.id, row.labels) for row in rows] != [(row.id, row.labels) for row in others]:
+            raise DataError(
+                f"{first} and {second} read other columns of the data, and not the same rows have both",
+                hint="mend the rows that were skipped for one of them, or name the columns with --text-column",
+            )
+    texts_of_both = [[row.text for row in read] for read in (rows, others)]
     given = []
     with Journal(console=console) as journal:
-        for bundle, classifier, own in zip((first, second), classifiers, (rows, others), strict=True):
-            texts_read = [row.text for row in own]
+        for bundle, classifier, texts in zip((first, second), classifiers, texts_of_both, strict=True):
             journal.begin(bundle.name, len(rows))
-            decided = classifier.decision.apply(classifier.scores(texts_read, advance=journal.advance))
+            decided = classifier.decision.apply(classifier.scores(texts, advance=journal.advance))
             given.append(decided[:, [classifier.labels.index(label) for label in labels]])
             journal.end()
-            seen = classifier.has_seen(texts_read)
+            seen = classifier.has_seen(texts)
             if seen is not None and seen.any():
                 say(console, f"warning: {seen.sum():,} of these rows helped to make {bundle}: it is judged too kindly")
     truth = LabelSet(labels).encode(rows, task)
@@ -75,7 +74,7 @@ def compare(
     as_text = json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2) + "\n"
     if out is not None:
         write_text(out / "compare.json", as_text)
-        shown = [readable_text(text) for text in texts]
+        shown = [readable_text(text) for text in texts_of_both[0]]
         changed = changed_csv(comparison, [row.id for row in rows], shown, [truth, *given], labels)
         # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
         write_text(out / "changed.csv", changed, encoding="utf-8-sig")

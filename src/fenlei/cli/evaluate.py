@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fenlei.judge.notes import Language
     from fenlei.predict.classifier import Classifier
+    from fenlei.predict.origin import DataFile
     from fenlei.text.example import Example
 
 
@@ -49,6 +50,7 @@ def evaluate(
 
     from fenlei.cli.reading import options_like_training, read_labelled
     from fenlei.predict.classifier import Classifier
+    from fenlei.predict.origin import data_files
     from fenlei.text.sources import find_files
 
     console = Console(stderr=True)
@@ -57,8 +59,9 @@ def evaluate(
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
     rows = read_labelled(files, read_options, console, task=classifier.task, known=classifier.labels)
-    folder = out or _folder_for(bundle, files)
-    evaluate_and_write(classifier, rows, folder, console, files=files, language=spoken, as_json=as_json)
+    read = data_files(files)
+    folder = out or _folder_for(bundle, files[0].resolve().stem, read)
+    evaluate_and_write(classifier, rows, folder, console, data=read, language=spoken, as_json=as_json)
 
 
 def evaluate_and_write(
@@ -67,7 +70,7 @@ def evaluate_and_write(
     folder: Path,
     console: "Console",
     *,
-    files: Sequence[Path] = (),
+    data: "Sequence[DataFile]" = (),
     language: "Language | None" = None,
     as_json: bool = False,
 ) -> None:
@@ -78,7 +81,7 @@ def evaluate_and_write(
         rows: on what.
         folder: for report.html, .txt, .json and .csv, and errors.csv.
         console: for people.
-        files: that the rows were read from, where that is known; the report keeps their digests.
+        data: the files that the rows were read from.
         language: that report.html opens in; None: settled from the labels.
         as_json: print JSON instead of text.
     """
@@ -86,7 +89,6 @@ def evaluate_and_write(
     from fenlei.cli.reading import say
     from fenlei.judge.error_rows import errors_csv
     from fenlei.page.render import report_page
-    from fenlei.predict.origin import data_files
     from fenlei.train.journal import Journal
 
     with Journal(console=console) as journal:
@@ -94,7 +96,7 @@ def evaluate_and_write(
         evaluation = classifier.evaluate(rows, advance=journal.advance)
         journal.end()
     report = evaluation.report
-    origin = replace(evaluation.origin, command=("fenlei", *sys.argv[1:]), data=data_files(files))
+    origin = replace(evaluation.origin, command=("fenlei", *sys.argv[1:]), data=tuple(data))
     plain = report.to_dict() | {"origin": origin.to_dict()}
     as_text, json_text = report.to_text(), json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
     write_text(folder / "report.txt", as_text)
@@ -107,13 +109,11 @@ def evaluate_and_write(
     say(console, f"report     {folder}")
 
 
-def _folder_for(bundle: Path, files: Sequence[Path]) -> Path:
+def _folder_for(bundle: Path, stem: str, data: "Sequence[DataFile]") -> Path:
     """The report's folder in the bundle, called after the first file; numbered where one of other data is there."""
     from fenlei.bundle import report_folder
-    from fenlei.predict.origin import data_files
 
-    digests = [file.sha256 for file in data_files(files)]
-    stem = files[0].resolve().stem
+    digests = [file.sha256 for file in data]
     names = (f"{stem}-{number}" if number > 1 else stem for number in count(1))
     return next(folder for folder in (report_folder(bundle, name) for name in names) if _is_free(folder, digests))
 

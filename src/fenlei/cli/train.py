@@ -68,6 +68,7 @@ def train(
     from fenlei.cli.parts import LEAKS, missing_parts, require_fitting, without_leaks, write_split
     from fenlei.cli.reading import read_labelled_parts, say, say_audit
     from fenlei.predict.classifier import Classifier
+    from fenlei.predict.origin import data_files
     from fenlei.runtime import open_runtime
     from fenlei.study.protocol import CIRCUMSTANCES
     from fenlei.study.seeds import train_seeds
@@ -162,7 +163,7 @@ def train(
     say(console, f"bundle     {out}")
     if "test" in parts:
         judged_on = find_files(test) if test else [run / "split" / "test.csv"]
-        evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console, files=judged_on)
+        evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console, data=data_files(judged_on))
     else:
         say(console, "no test part was given: measure with `fenlei evaluate`")
 

@@ -106,7 +106,9 @@ class Decision:
             return np.asarray(highest - runner_up)
         thresholds, nearest = self.threshold_of_label(scores.shape[1]), np.empty(len(scores))
         for block in row_blocks(*scores.shape):
-            nearest[block] = self.rules.certainty(scores[block] - thresholds)
+            margins = scores[block] - thresholds
+            # Without rules no row has to be sorted.
+            nearest[block] = self.rules.certainty(margins) if self.rules.any else np.abs(margins).min(axis=1)
         return np.minimum(nearest, 1.0)
 
     def needs_person(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:

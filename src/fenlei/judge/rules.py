@@ -90,11 +90,10 @@ class Rules:
         _, raised, lead = self._contested(margins)
         for group in self.exclusive:
             columns = list(group)
-            taken = raised[:, columns].max(axis=1) >= 0
+            highest = raised[:, columns].max(axis=1)
             for column in columns:
                 # Who is not the winner can only come in over it, which the lead says.
-                rival = taken & (raised[:, column] < raised[:, columns].max(axis=1))
-                raised[rival, column] = -np.inf
+                raised[(highest >= 0) & (raised[:, column] < highest), column] = -np.inf
         nothing = np.full((len(raised), 1), -np.inf)
         ranked = np.hstack([-np.sort(-raised, axis=1), nothing])
         rows, least = np.arange(len(raised)), int(self.at_least_one)

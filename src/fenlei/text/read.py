@@ -195,7 +195,7 @@ class _Reader:
             id=options.id_column,
             group=options.group_column,
         )
-        self._pair, self._id_is_named = options.pair, bool(options.id_column)
+        self._pair, self._named_id = options.pair, options.id_column
         self._id_lost = ""
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
         self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
@@ -208,7 +208,7 @@ class _Reader:
             try:
                 example = self._example(row, labels)
                 if example.id in seen:
-                    if not self._id_is_named:
+                    if self.columns.id != self._named_id:
                         return self._read_by_line(separator)
                     raise CellError("this id occurred before", self.columns.id or "", example.id)
             except CellError as error:

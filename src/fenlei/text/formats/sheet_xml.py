@@ -39,6 +39,8 @@ def marks_of_first_sheet(path: Path) -> SheetMarks:
     """The marks of the workbook's first sheet; none where its XML is written in another way."""
     marks = SheetMarks(defaultdict(set), defaultdict(set))
     first = 0
+    if not zipfile.is_zipfile(path):  # a workbook of before 2007 under a newer name
+        return marks
     with zipfile.ZipFile(path) as book:
         for found in _found(book, _first_sheet(book)):
             column, row, value, left, top, right, bottom, dimension = found.groups()

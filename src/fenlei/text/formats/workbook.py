@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fenlei.errors import DataError
-from fenlei.text.formats.sheet_xml import marks_of_first_sheet
+from fenlei.text.formats.sheet_xml import SheetMarks, marks_of_first_sheet
 from fenlei.text.rows import Row, RowSource, distinct_columns, identity_of
 
 # What calamine makes of a date without a time, and of a time without a date.
@@ -21,47 +23,49 @@ def open_workbook(path: Path) -> RowSource:
     Raises:
         DataError: it is no workbook, or its first sheet is empty.
     """
-    line, header = next(_filled(path), (0, ()))
+    with _readable_book(path) as book:
+        more = book.sheet_names[1:]
+    marks = marks_of_first_sheet(path)
+    line, header = next(_filled(path, marks), (0, ()))
     if not header:
         raise DataError(f"{path}: the first sheet is empty")
     columns = distinct_columns(header, str(path), line=line)
-    more = _names_of_sheets(path)[1:]
     not_read = f"sheets not read: {', '.join(more)}" if more else ""
-    return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, columns), identity_of(path), not_read)
+    return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, marks, columns), identity_of(path), not_read)
 
 
-def _names_of_sheets(path: Path) -> list[str]:
-    import fastexcel
-
-    return list(fastexcel.read_excel(path).sheet_names)
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
-    rows = _filled(path)
+def _rows(path: Path, marks: SheetMarks, columns: tuple[str, ...]) -> Iterator[Row]:
+    rows = _filled(path, marks)
     next(rows, None)
     yield from (Row(number, dict(zip(columns, cells, strict=False))) for number, cells in rows)
 
 
-def _filled(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _filled(path: Path, marks: SheetMarks) -> Iterator[tuple[int, list[str]]]:
     """The rows that hold anything, each with its number in the sheet."""
-    import fastexcel
-
-    try:
-        book = fastexcel.read_excel(path)
+    above: list[str] = []
+    with _readable_book(path) as book:
         # As strings: an id typed as 007 stays it. Without rows to skip the empty ones at the top are counted too.
-        marks = marks_of_first_sheet(path)
-        above: list[str] = []
         sheet = book.load_sheet(0, header_row=None, dtypes="string", skip_rows=0, skip_whitespace_tail_rows=True)
         for number, values in enumerate(sheet.to_polars().iter_rows(), 1):
             cells = ["" if value is None else _readable(str(value)) for value in values]
             empty = not any(cells)
-            for column in marks.merged.get(number, ()):
+            # Beyond the last used column merged cells are empty, and calamine does not count them.
+            for column in (column for column in marks.merged.get(number, ()) if column < len(cells)):
                 cells[column] = above[column]
             for column, error in marks.errors.get(number, ()):
                 cells[column] = error
             above = cells
             if not empty or number in marks.errors:
                 yield number, cells
+
+
+@contextmanager
+def _readable_book(path: Path) -> Iterator[Any]:
+    """The workbook; raises DataError in place of fastexcel's own error."""
+    import fastexcel
+
+    try:
+        yield fastexcel.read_excel(path)
     except fastexcel.FastExcelError as error:
         raise DataError(f"{path} cannot be read as xlsx: {error}") from error
 
