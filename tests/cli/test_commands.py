@@ -121,7 +121,11 @@ def test_the_labels_of_the_bundle_tell_what_separates_those_of_a_few_rows(fenlei
     done = fenlei("evaluate", bundle, tmp_path / "a.csv", "--out", tmp_path / "r", *QUICK)
     assert "labels split on '|'" in done.err
     done = fenlei("evaluate", bundle, tmp_path / "a.csv", "--label-separator", "none", *QUICK, expect=1)
-    assert "the label '财经|体育' is not among the 3 labels" in done.err
+    assert "line 2, column 'label': the label '财经|体育' is not among the 3 labels" in done.err
+    (tmp_path / "a.csv").write_text("text,label\n银行的球队今天夺冠,财经\n彗星掠过,天文\n", encoding="utf-8")
+    done = fenlei("evaluate", bundle, tmp_path / "a.csv", "--out", tmp_path / "s", "--on-bad-row", "skip", *QUICK)
+    assert "line 3, column 'label': the label '天文' is not" in done.err
+    assert "\n1 rows; " in done.out
 
 
 def test_a_report_is_called_after_the_file_that_a_pattern_fits(fenlei, copy, tmp_path):

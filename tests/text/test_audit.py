@@ -55,6 +55,14 @@ def test_what_is_wrong_is_found_problems_first():
     assert severities == sorted(severities)
 
 
+def test_labels_made_of_others_are_found_where_rows_may_have_several():
+    table = rows(("文", ["体育", "财经"]), ("书", ["体育、 财经"]), ("画", ["体育、时尚"]), ("诗", ["财经"]))
+    [found] = [one for one in audit_examples({"a": table}).findings if one.kind == "joined_labels"]
+    assert (found.count, found.severity) == (1, "problem")
+    assert "1 labels look like several others joined by '、': '体育、 财经' (1); " in found.message
+    assert "joined_labels" not in by_kind(audit_examples({"a": table}, task="multiclass"))
+
+
 def test_nothing_is_found_where_nothing_is_wrong():
     texts = ["央行下调利率", "门将扑出点球", "新药获批上市", "暴雨致列车停运", "球队夺得冠军", "楼市成交回暖"]
     labelled = [

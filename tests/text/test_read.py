@@ -123,6 +123,18 @@ def test_separators_are_found_by_their_pieces(tmp_path, separator):
     ]
 
 
+@pytest.mark.parametrize(("narrow", "wide"), [("|", "｜"), (",", "，"), (";", "；")])
+def test_both_forms_of_a_separator_may_stand_in_a_table(tmp_path, narrow, wide):
+    rows = [(f"财经{narrow}体育", "文"), ("体育", "文"), (f"财经{wide} 体育{narrow}国际", "文"), ("国际", "文")]
+    path = csv_file(tmp_path / "a.csv", rows)
+    table = read_examples(path)
+    assert [row.labels for row in table.examples] == [("财经", "体育"), ("体育",), ("财经", "体育", "国际"), ("国际",)]
+    assert f"labels split on {narrow!r} and {wide!r}" in table.notes[0]
+    # One that is named is that one alone.
+    named = read_examples(path, ReadOptions(label_separator=narrow))
+    assert named.examples[2].labels == (f"财经{wide} 体育", "国际")
+
+
 def test_a_character_inside_names_is_no_separator(tmp_path):
     rows = [("交通、运输", "文"), ("文化、体育", "文"), ("财经", "文"), ("交通、运输", "文")]
     path = csv_file(tmp_path / "a.csv", rows)
@@ -468,4 +480,17 @@ def test_the_labels_of_a_classifier_tell_the_separator(tmp_path):
     path = csv_file(tmp_path / "b.csv", [("A,B", "文"), ("A", "文"), ("B", "文"), ("A,B", "文")])
     assert read_examples(path).examples[0].labels == ("A", "B")
     assert read_examples(path, known=("A,B", "A", "B")).examples[0].labels == ("A,B",)
-    assert read_examples(path, ReadOptions(label_separator=","), known=("A,B",)).examples[0].labels == ("A", "B")
+    assert read_examples(path, ReadOptions(label_separator=","), known=("A", "B")).examples[0].labels == ("A", "B")
+
+
+def test_a_label_that_a_classifier_does_not_know_makes_a_bad_row(tmp_path):
+    path = csv_file(tmp_path / "a.csv", [("体育", "文"), ("体育|财金", "书"), ("", "画")])
+    with pytest.raises(DataError, match=r"a\.csv, line 3, column '标签': the label '财金' is not .* one is '财经'"):
+        read_examples(path, known=("体育", "财经"))
+    table = read_examples(path, ReadOptions(on_bad_row="skip"), known=("体育", "财经"))
+    assert [row.labels for row in table.examples] == [("体育",), ()]
+    assert [(bad.line, bad.column, bad.value) for bad in table.skipped] == [(3, "标签", "体育|财金")]
+    flags = csv_file(tmp_path / "b.csv", [("文", 1, 0), ("书", 0, 1)], header=("text", "体育", "财金"))
+    named = ReadOptions(label_column=("体育", "财金"), on_bad_row="skip")
+    table = read_examples(flags, named, known=("体育", "财经"))
+    assert [(bad.line, bad.column, bad.value) for bad in table.skipped] == [(3, "财金", "1")]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.text.cells import SEPARATORS
 from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates
 from fenlei.text.example import Example, canonical_text
 from fenlei.text.labels import Task, settle_task
@@ -129,6 +130,7 @@ def audit_examples(
         *more,
         *_findings_of_texts(examples, names, find_duplicates(texts, near=search)),
         *_findings_of_labels(labels, list(parts)),
+        *_findings_of_joined_labels(labels, task),
         *_findings_of_blank_labels(examples, names, task),
         *_findings_of_leaks(parts, near=search),
     ]
@@ -225,6 +227,25 @@ def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence
             message = f"{len(unknown):,} labels of {part} do not occur in {parts[0]}: {', '.join(unknown[:10])}"
             findings.append(Finding("labels_not_in_first_file", "problem", len(unknown), message))
     return findings
+
+
+def _findings_of_joined_labels(labels: Mapping[str, Mapping[str, int]], task: Task | None) -> list[Finding]:
+    """Names made of other labels: some rows are written with another separator than the rest."""
+    joined = {
+        label: separator
+        for label in labels
+        for separator in SEPARATORS
+        if separator in label and all(piece.strip() in labels for piece in label.split(separator))
+    }
+    if task == "multiclass" or not joined:
+        return []
+    shown = ", ".join(f"{label!r} ({sum(labels[label].values()):,})" for label in list(joined)[:10])
+    signs = " or ".join(map(repr, dict.fromkeys(joined.values())))
+    message = (
+        f"{len(joined):,} labels look like several others joined by {signs}: {shown}; "
+        "write all rows with one separator, or say --task multiclass if they are labels of their own"
+    )
+    return [Finding("joined_labels", "problem", len(joined), message)]
 
 
 def _findings_of_blank_labels(examples: Sequence[Example], names: Sequence[str], task: Task | None) -> list[Finding]:

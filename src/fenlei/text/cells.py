@@ -11,6 +11,10 @@ from fenlei.text.example import PAIR
 from fenlei.text.rows import RowSource
 
 SEPARATORS = ("|", ",", "，", ";", "；", "、", "#")  # "#" as in doccano's CSV
+
+# Those that one hand types and another input method turns into the other: a table has both.
+_FOUND_TOGETHER = (("|", "｜"), (",", "，"), (";", "；"), ("、",), ("#",))
+
 NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
 """What a cell says, in any case, that has no label. In a list a name is a name."""
 
@@ -76,13 +80,13 @@ class LabelCells:
 
     Args:
         columns: of the source.
-        separator: between labels in a cell; `none`: a cell is one label.
+        separators: each of them between labels in a cell; none: a cell is one label.
         no_label: words, in lower case, that mean "none".
     """
 
-    def __init__(self, columns: Columns, separator: str, no_label: frozenset[str]) -> None:
+    def __init__(self, columns: Columns, separators: Sequence[str], no_label: frozenset[str]) -> None:
         self._columns = columns
-        self._separator = separator
+        self._separators = separators
         self._no_label = no_label
 
     def labels_of(self, cells: Mapping[str, Any]) -> tuple[str, ...]:
@@ -127,8 +131,7 @@ class LabelCells:
             return []
         cell = _name_of_number(cell)
         if isinstance(cell, str):
-            pieces = [cell] if self._separator == "none" else _pieces(cell, self._separator)
-            return [piece for piece in pieces if piece.strip().lower() not in self._no_label]
+            return [piece for piece in _pieces(cell, self._separators) if piece.strip().lower() not in self._no_label]
         if not isinstance(cell, list):
             return None
         names = [_name_of_number(label) for label in cell]
@@ -149,10 +152,11 @@ def label_cell(labels: Sequence[str]) -> str:
     return _JOINT.join(labels)
 
 
-def detect_separator(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> str:
-    """The separator whose pieces most often are labels that occur elsewhere too; `none` if there is none.
+def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> tuple[str, ...]:
+    """The separator whose pieces most often are labels that occur elsewhere too; empty if there is none.
 
-    A character inside names, as in `A、B类`, would yield pieces that occur nowhere else.
+    There are two where both forms of one occur, as `,` and `，`. A character inside names, as in `A、B类`, would yield
+    pieces that occur nowhere else.
 
     Args:
         sources: all that are read by one command, each with its column of labels: in a file of a few rows nothing
@@ -162,9 +166,14 @@ def detect_separator(sources: Sequence[tuple[RowSource, str]], known: Collection
     cells = [row.cells.get(column) for source, column in sources for row in source if row.problem is None]
     texts = Counter(cell.strip() for cell in cells if isinstance(cell, str) and not cell.strip().startswith(_JSON))
     known = frozenset(known)
-    best, most = "none", 0
-    for separator in SEPARATORS:
-        split = {cell: _pieces(cell, separator) for cell in texts if separator in cell and cell not in known}
+    best, most = tuple[str, ...](), 0
+    for forms in _FOUND_TOGETHER:
+        separators = tuple(form for form in forms if any(form in cell for cell in texts))
+        split = {
+            cell: _pieces(cell, separators)
+            for cell in texts
+            if cell not in known and any(separator in cell for separator in separators)
+        }
         counts: Counter[str] = Counter()
         for cell, number in texts.items():
             for piece in split.get(cell, [cell]):
@@ -175,9 +184,12 @@ def detect_separator(sources: Sequence[tuple[RowSource, str]], known: Collection
             if sum(p in known if known else counts[p] > texts[cell] for p in pieces) * 2 >= len(pieces)
         )
         if recurring > most and recurring * 2 >= sum(texts[cell] for cell in split):
-            best, most = separator, recurring
+            best, most = separators, recurring
     return best
 
 
-def _pieces(cell: str, separator: str) -> list[str]:
-    return [piece.strip() for piece in cell.split(separator) if piece.strip()]
+def _pieces(cell: str, separators: Sequence[str]) -> list[str]:
+    for separator in separators:
+        cell = cell.replace(separator, separators[0])
+    pieces = cell.split(separators[0]) if separators else [cell]
+    return [piece.strip() for piece in pieces if piece.strip()]

@@ -2,7 +2,7 @@
 
 import difflib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -90,23 +90,24 @@ class LabelSet:
                 )
             for label in example.labels:
                 if label not in index:
-                    raise self._unknown(label, example)
+                    raise DataError(
+                        f"row {example.id}: {unknown_label(label, self.names)}",
+                        hint="mend the label, or train again with rows that have it",
+                    )
                 columns.append(index[label])
             ends.append(len(columns))
         ones = np.ones(len(columns), dtype=np.uint8)
         shape = (len(examples), len(self.names))
         return csr_array((ones, np.array(columns, np.int32), np.array(ends, np.int64)), shape=shape)
 
-    def _unknown(self, label: str, example: Example) -> DataError:
-        near = nearest_name(label, self.names)
-        nearest = f"; the nearest known one is {near!r}" if near else ""
-        return DataError(
-            f"row {example.id}: the label {label!r} is not among the {len(self.names)} labels "
-            f"of the training rows{nearest}",
-            hint="mend the label, or train again with rows that have it",
-        )
+
+def unknown_label(label: str, names: Collection[str]) -> str:
+    """What an error says of a label that is none of a classifier's `names`."""
+    near = nearest_name(label, names)
+    nearest = f"; the nearest known one is {near!r}" if near else ""
+    return f"the label {label!r} is not among the {len(names)} labels of the training rows{nearest}"
 
 
-def nearest_name(name: str, names: Sequence[str]) -> str | None:
+def nearest_name(name: str, names: Collection[str]) -> str | None:
     """The one of `names` that is most like `name`; None: none is like it."""
     return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.3)), None)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fenlei.errors import DataError, SettingsError
-from fenlei.text.cells import NO_LABEL, CellError, LabelCells, detect_separator, text_of
+from fenlei.text.cells import NO_LABEL, CellError, LabelCells, detect_separators, text_of
 from fenlei.text.columns import find_columns, present
 from fenlei.text.example import Example
-from fenlei.text.labels import Task
+from fenlei.text.labels import Task, unknown_label
 from fenlei.text.rows import Row, RowSource
 from fenlei.text.sources import find_files, open_rows, part_names
 
@@ -112,7 +112,7 @@ def read_examples(
         options: how; None: everything is found out.
         task: `multiclass` keeps each cell whole unless a separator is named, and takes no word for "no label".
         known: the labels of the classifier that the rows are for, if there is one: where cells hold several, these
-            tell what separates them.
+            tell what separates them, and a row with any other label is a bad row.
 
     Raises:
         DataError: a file or a column is missing, or there are bad rows and they are not to be skipped;
@@ -136,11 +136,8 @@ def read_parts(
     options = options or ReadOptions()
     readers = {name: _readers(paths, options, task, known) for name, paths in parts.items()}
     every = [reader for of_part in readers.values() for reader in of_part]
-    separator = options.label_separator
-    if separator is None and task != "multiclass":
-        cells = [(one.source, one.columns.labels[0]) for one in every if not one.columns.labels_are_flags]
-        separator = detect_separator(cells, known)
-    return {name: _table(of_part, separator or "none", options) for name, of_part in readers.items()}
+    separators = _separators(every, options, task, known)
+    return {name: _table(of_part, separators, options) for name, of_part in readers.items()}
 
 
 def _readers(paths: Paths, options: ReadOptions, task: Task | None, known: Collection[str]) -> list["_Reader"]:
@@ -153,17 +150,27 @@ def _readers(paths: Paths, options: ReadOptions, task: Task | None, known: Colle
     ]
 
 
-def _table(readers: Sequence["_Reader"], separator: str, options: ReadOptions) -> Table:
+def _separators(
+    readers: Sequence["_Reader"], options: ReadOptions, task: Task | None, known: Collection[str]
+) -> tuple[str, ...]:
+    named = options.label_separator
+    if named or task == "multiclass":
+        return (named,) if named and named != "none" else ()
+    cells = [(one.source, one.columns.labels[0]) for one in readers if not one.columns.labels_are_flags]
+    return detect_separators(cells, known)
+
+
+def _table(readers: Sequence["_Reader"], separators: Sequence[str], options: ReadOptions) -> Table:
     examples: list[Example] = []
     bad: list[BadRow] = []
     notes = []
     words: Counter[str] = Counter()
     for reader in readers:
-        found, wrong = reader.read(separator)
+        found, wrong = reader.read(separators)
         examples += found
         bad += wrong
         words += reader.words_for_none
-        notes.append(reader.note(len(found), len(wrong), separator))
+        notes.append(reader.note(len(found), len(wrong), separators))
     shown = "".join(f"\n  {row}" for row in bad[:5]) + (f"\n  and {len(bad) - 5:,} more" if len(bad) > 5 else "")
     if not examples:
         files = ", ".join(reader.source.name for reader in readers)
@@ -195,21 +202,21 @@ class _Reader:
             id=options.id_column,
             group=options.group_column,
         )
-        self._pair, self._named_id = options.pair, options.id_column
+        self._pair, self._named_id, self._known = options.pair, options.id_column, frozenset(known)
         self._id_lost = ""
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
         self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
         self.words_for_none: Counter[str] = Counter()
 
-    def read(self, separator: str) -> tuple[list[Example], list[BadRow]]:
-        labels = LabelCells(self.columns, separator, self._no_label)
+    def read(self, separators: Sequence[str]) -> tuple[list[Example], list[BadRow]]:
+        labels = LabelCells(self.columns, separators, self._no_label)
         examples, bad, seen = [], [], set()
         for row in self.source:
             try:
                 example = self._example(row, labels)
                 if example.id in seen:
                     if self.columns.id != self._named_id:
-                        return self._read_by_line(separator)
+                        return self._read_by_line(separators)
                     raise CellError("this id occurred before", self.columns.id or "", example.id)
             except CellError as error:
                 bad.append(BadRow.of(row, self.source, error))
@@ -220,15 +227,15 @@ class _Reader:
             examples.append(example)
         return examples, bad
 
-    def _read_by_line(self, separator: str) -> tuple[list[Example], list[BadRow]]:
+    def _read_by_line(self, separators: Sequence[str]) -> tuple[list[Example], list[BadRow]]:
         """Read again: the column that looked like one of names, such as of a form's users, does not name the rows."""
         self._id_lost = f", rows named by their line, since {self.columns.id!r} repeats"
         self.columns, self.words_for_none = replace(self.columns, id=None), Counter()
-        return self.read(separator)
+        return self.read(separators)
 
-    def note(self, kept: int, bad: int, separator: str) -> str:
+    def note(self, kept: int, bad: int, separators: Sequence[str]) -> str:
         flags = self.columns.labels_are_flags
-        split = "" if separator == "none" or flags else f", labels split on {separator!r}"
+        split = f", labels split on {' and '.join(map(repr, separators))}" if separators and not flags else ""
         encoding = f" {self.source.encoding}" if self.source.encoding else ""
         skipped = f", {bad:,} bad rows" if bad else ""
         none = "".join(f"; {word!r} ({rows:,}) read as no label" for word, rows in self.words_for_none.most_common())
@@ -247,10 +254,15 @@ class _Reader:
         text = text_of(row.cells, columns.text, pair=self._pair)
         if not text:
             raise CellError("the text is empty", columns.text[0], row.cells.get(columns.text[0]))
+        given = labels.labels_of(row.cells)
+        for label in given:
+            if self._known and label not in self._known:
+                column = label if columns.labels_are_flags else columns.labels[0]
+                raise CellError(unknown_label(label, self._known), column, row.cells.get(column))
         return Example(
             id=self._prefix + (str(row.cells.get(columns.id)) if columns.id else str(row.number)),
             text=text,
-            labels=labels.labels_of(row.cells),
+            labels=given,
             group=str(row.cells.get(columns.group) or "") or None if columns.group else None,
         )
 
