@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fenlei.predict.evaluate import Evaluation
     from fenlei.predict.prediction import Prediction
     from fenlei.runtime import Runtime, open_runtime
-    from fenlei.text.example import Example, pair_texts
+    from fenlei.text.example import Example, examples_from, pair_texts
     from fenlei.text.read import ReadOptions, read_examples
     from fenlei.text.split import split_examples
     from fenlei.train.config import TrainSettings
@@ -46,6 +46,7 @@ _HOMES = {
     "Runtime": "fenlei.runtime",
     "SettingsError": "fenlei.errors",
     "TrainSettings": "fenlei.train.config",
+    "examples_from": "fenlei.text.example",
     "open_runtime": "fenlei.runtime",
     "pair_texts": "fenlei.text.example",
     "read_examples": "fenlei.text.read",
@@ -72,6 +73,7 @@ __all__ = [
     "SettingsError",
     "TrainSettings",
     "__version__",
+    "examples_from",
     "open_runtime",
     "pair_texts",
     "read_examples",

@@ -10,9 +10,20 @@ import polars as pl
 import pytest
 import torch
 from rich.console import Console
+from sklearn.metrics import f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from fenlei import BundleError, Classifier, DataError, Example, SettingsError, TrainSettings, open_runtime
+from fenlei import (
+    BundleError,
+    Classifier,
+    DataError,
+    Example,
+    SettingsError,
+    TrainSettings,
+    examples_from,
+    open_runtime,
+)
 from fenlei.bundle import Bundle
 from fenlei.text.split import split_examples
 from fenlei.train.journal import Journal
@@ -48,6 +59,16 @@ def trained(tiny_encoder):
         learning_rate=3e-3,
         head_learning_rate=3e-3,
     )
+
+
+def test_scikit_learns_metrics_say_what_the_report_says(trained):
+    test = rows(80, 3)
+    texts, binarizer = [row.text for row in test], MultiLabelBinarizer(classes=trained.labels)
+    truth = binarizer.fit_transform([row.labels for row in test])
+    report = trained.evaluate(examples_from(texts, truth, names=binarizer.classes_)).report
+    predicted = trained.decision.apply(trained.scores(texts))
+    assert report.figures["micro_f1"].value == pytest.approx(f1_score(truth, predicted, average="micro"))
+    assert report.figures["macro_f1"].value == pytest.approx(f1_score(truth, predicted, average="macro"))
 
 
 @pytest.fixture(scope="module")

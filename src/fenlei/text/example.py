@@ -2,9 +2,12 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 from fenlei.errors import DataError
 
@@ -59,10 +62,60 @@ def examples_of(given: Any) -> tuple[Example, ...]:
     if wrong:
         raise DataError(
             f"examples are needed, and this is a {type(given).__name__}: {str(wrong[0])[:40]!r}",
-            hint="read a file with read_examples(path).examples, or make them: "
-            "[Example(str(row), text, (label,)) for row, (text, label) in enumerate(zip(texts, labels))]",
+            hint="read a file with read_examples(path).examples, or make them with examples_from(texts, labels)",
         )
     return found
+
+
+def examples_from(texts: Iterable[str], labels: Any, *, names: Sequence[str] | None = None) -> tuple[Example, ...]:
+    """Examples of texts and labels as scikit-learn takes them; the id of each is its row, from 0.
+
+    Args:
+        texts: B texts.
+        labels: for each its label, or a list, tuple, set or array of them; whole numbers become names. Or a (B, C)
+            table of 0 and 1, such as MultiLabelBinarizer makes, dense or sparse.
+        names: of the table's columns; None: those of a data frame.
+
+    Raises:
+        DataError: there are more of one than of the other, or something is no text, no label or neither 0 nor 1.
+    """
+    if isinstance(texts, str | Mapping) or hasattr(texts, "columns"):
+        raise DataError(
+            f"a list of texts is needed, and this is a {type(texts).__name__}", hint="give one column of it"
+        )
+    if names is None:
+        names = getattr(labels, "columns", None)
+    listed, is_table = list(texts), names is not None or getattr(labels, "ndim", 1) > 1
+    answers = (
+        _labels_of_table(labels, [] if names is None else list(map(str, names)))
+        if is_table
+        else [_labels_of_row(row, answer) for row, answer in enumerate(labels)]
+    )
+    if len(answers) != len(listed):
+        raise DataError(f"there are {len(listed):,} texts and labels of {len(answers):,}", hint="give as many of both")
+    return tuple(Example(str(row), *pair) for row, pair in enumerate(zip(listed, answers, strict=True)))
+
+
+def _labels_of_row(row: int, answer: Any) -> tuple[str, ...]:
+    given = sorted(answer, key=str) if isinstance(answer, set | frozenset) else answer
+    labels = tuple(given) if isinstance(given, list | tuple | np.ndarray) else (given,)
+    if any(isinstance(label, bool) or not isinstance(label, str | Integral) for label in labels):
+        raise DataError(f"the labels of row {row} are {answer!r}", hint="a label is a str or a whole number")
+    if len(set(labels)) < len(labels):
+        raise DataError(f"row {row} has a label twice: {answer!r}", hint="to a table of 0 and 1 give names=")
+    return tuple(map(str, labels))
+
+
+def _labels_of_table(table: Any, names: Sequence[str]) -> list[tuple[str, ...]]:
+    bits = np.asarray(table.toarray() if hasattr(table, "toarray") else table)
+    if bits.ndim != 2 or bits.shape[1] != len(names):
+        raise DataError(
+            f"the table of labels has the shape {bits.shape}, and there are {len(names)} names",
+            hint="name its columns: names=binarizer.classes_",
+        )
+    for row, column in np.argwhere(~np.isin(bits, (0, 1)))[:1].tolist():
+        raise DataError(f"row {row} of the table has {bits[row, column]!r} at {names[column]!r}, neither 0 nor 1")
+    return [tuple(names[column] for column in np.flatnonzero(row).tolist()) for row in bits]
 
 
 def pair_texts(first: str, second: str) -> str:
