@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
 
-from fenlei.judge.bootstrap import resampled_reliability
+from fenlei.judge.bootstrap import mirrored_interval, percentile_interval, resampled_reliability
 from fenlei.judge.reliability import Reliability
 
 
@@ -61,3 +61,27 @@ def test_a_resample_counts_its_rows_as_often_as_they_are_drawn(monkeypatch):
     blocked = Reliability.of(truth, scores, "multilabel").figures()
     monkeypatch.undo()
     assert blocked == Reliability.of(truth, scores, "multilabel").figures()
+
+
+def test_the_interval_of_the_calibration_error_holds_the_truth_where_resampled_ones_lie_above_it():
+    # The scores are too far from a half by a quarter of their logits, so what there is to find is known.
+    rng = np.random.default_rng(0)
+
+    def drawn(rows):
+        logits = rng.normal(-2.5, 2, (rows, 12))
+        truth = rng.random(logits.shape) < 1 / (1 + np.exp(-0.8 * logits))
+        return Reliability.of(truth, 1 / (1 + np.exp(-logits)), "multilabel")
+
+    true = float(drawn(50_000).figures()["calibration_error"])
+    found = {percentile_interval: 0, mirrored_interval: 0}
+    for _ in range(100):
+        reliability = drawn(63)
+        figure = float(reliability.figures()["calibration_error"])
+        resampled = resampled_reliability(reliability, seed=0, resamples=100)["calibration_error"]
+        mirrored = mirrored_interval(figure, resampled)
+        assert mirrored.low <= figure <= mirrored.high
+        found[mirrored_interval] += mirrored.low <= true <= mirrored.high
+        plain = percentile_interval(resampled)
+        found[percentile_interval] += plain.low <= true <= plain.high
+    assert found[mirrored_interval] > 80
+    assert found[percentile_interval] < 30

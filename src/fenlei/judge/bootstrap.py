@@ -46,6 +46,16 @@ def percentile_interval(resampled: Floats) -> Interval:
     return Interval(float(low), float(high))
 
 
+def mirrored_interval(figure: float, resampled: Floats) -> Interval:
+    """The basic bootstrap (Davison and Hinkley 1997, section 5.2), widened to hold the figure itself.
+
+    For a figure that noise raises: (R,) resampled ones lie above it as far as it lies above the truth, so that much is
+    taken off instead of added once more.
+    """
+    raised = percentile_interval(resampled)
+    return Interval(min(2 * figure - raised.high, figure), max(2 * figure - raised.low, figure))
+
+
 def resampled_counts(
     truth: NDArray[Any],
     predicted: NDArray[Any],

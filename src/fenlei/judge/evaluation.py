@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from fenlei.errors import DataError
 from fenlei.judge.blend import NO_BLEND, Blend
 from fenlei.judge.bootstrap import (
+    Interval,
+    mirrored_interval,
     percentile_interval,
     resampled_average_precision,
     resampled_counts,
@@ -189,18 +191,20 @@ class _Judged:
         return cls(counts, values, resampled, per_label, resampled_f1)
 
     def figures(self) -> dict[str, Figure]:
-        return {
-            name: Figure(float(value), percentile_interval(self.resampled[name])) for name, value in self.values.items()
-        }
+        return {name: _figure(name, value, self.resampled[name], least=0) for name, value in self.values.items()}
 
     def minus(self, other: "_Judged") -> dict[str, Figure]:
         return {
-            name: Figure(
-                float(value - other.values[name]),
-                percentile_interval(self.resampled[name] - other.resampled[name]),
-            )
+            name: _figure(name, value - other.values[name], self.resampled[name] - other.resampled[name], least=-1)
             for name, value in self.values.items()
         }
+
+
+def _figure(name: str, value: Floats, resampled: Floats, *, least: float) -> Figure:
+    if name != "calibration_error":
+        return Figure(float(value), percentile_interval(resampled))
+    interval = mirrored_interval(float(value), resampled)
+    return Figure(float(value), Interval(max(interval.low, least), interval.high))
 
 
 def counted_figures(counts: Counts, task: Task, *, drawn_from: Counts | None = None) -> dict[str, Floats]:
