@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fenlei.errors import FenleiError, SettingsError
-from fenlei.runtime import Runtime, open_runtime
+from fenlei.runtime import Runtime, crowded, open_runtime
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,16 @@ def test_the_thread_count_is_set_once():
     assert open_runtime(device="cpu", threads=2).threads == 2
     assert torch.get_num_threads() == 2
     assert open_runtime(device="cpu").threads >= 1
+
+
+def test_a_busy_machine_is_told_of(monkeypatch):
+    monkeypatch.setattr("fenlei.runtime.os.getloadavg", lambda: (1.2, 0.0, 0.0))
+    assert "about 1.2 cores busy in the last minute: --threads 1 may be faster than 2" in crowded(2)
+    assert crowded(1) == crowded(4) == ""
+    monkeypatch.setattr("fenlei.runtime.os.getloadavg", lambda: (9.4, 0.0, 0.0))
+    assert "--threads 7 may be faster than 16" in crowded(16)
+    monkeypatch.delattr("fenlei.runtime.os.getloadavg")
+    assert crowded(2) == ""
 
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bfloat16"), (False, "float32")])

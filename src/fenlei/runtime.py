@@ -105,6 +105,19 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
     return Runtime(device=device, precision=chosen, threads=threads)
 
 
+def crowded(threads: int) -> str:
+    """A remark where other work has kept half of so many cores busy, or nothing; asked before our own work has.
+
+    The threads of a product wait for the last of them, which waits for that work: fewer are quicker (LOG.md).
+    """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if threads < 2 or load < threads / 2:
+        return ""
+    fewer = max(1, round(threads - load))
+    busy = f"other work kept about {load:.1f} cores busy in the last minute"
+    return f"{busy}: --threads {fewer} may be faster than {threads}"
+
+
 def cache_folder() -> Path:
     """Where converted encoders are kept: `$FENLEI_CACHE`, or the system's folder for caches."""
     if named := os.environ.get("FENLEI_CACHE"):

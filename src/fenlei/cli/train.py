@@ -69,7 +69,7 @@ def train(
     from fenlei.cli.reading import read_labelled_parts, say, say_audit
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.origin import data_files
-    from fenlei.runtime import open_runtime
+    from fenlei.runtime import crowded, open_runtime
     from fenlei.study.protocol import CIRCUMSTANCES
     from fenlei.study.seeds import train_seeds
     from fenlei.text.labels import settle_task
@@ -98,6 +98,8 @@ def train(
         )
     runtime = open_runtime(**where)
     console = Console(stderr=True)
+    if where["threads"] is None and (remark := crowded(runtime.threads)):
+        say(console, f"remark     {remark}")
     if resume and not (can_go_on(run) or (run / "seeds" / CIRCUMSTANCES).exists()):
         say(console, "resumed    from the start: the run had not come to its training yet, or it was done")
         resume = False
