@@ -42,6 +42,24 @@ def test_bytes_that_are_no_text_are_refused():
     assert "--encoding" in caught.value.hint
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_wrong_byte_changes_no_encoding(encoding):
+    content = ("央行今日下调利率，球队夺得冠军。" * 20).encode(encoding)
+    assert encoding_of(content[:48] + b"\xff" + content[48:], whole=True, name="a") == encoding
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("L'équipe a gagné le championnat, l'hôpital a présenté un médicament. ", "cp1252"),
+        ("Сегодня биржа объявила о новых правилах. ", "cp1251"),
+    ],
+)
+def test_bytes_of_another_encoding_are_no_wrong_bytes(text, encoding):
+    content = (text * 20).encode(encoding)
+    assert content.decode(encoding_of(content, whole=True, name="a")) == text * 20
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         detect_encoding(tmp_path)

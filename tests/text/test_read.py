@@ -432,14 +432,35 @@ def test_a_missing_file_and_a_wrong_encoding(tmp_path):
     with pytest.raises(DataError, match="there is no file"):
         read_examples(tmp_path / "no.csv")
     path = csv_file(tmp_path / "a.csv", encoding="gbk")
-    with pytest.raises(DataError, match="is not utf-8"):
+    with pytest.raises(DataError, match="line 1: the names of the columns have bytes of another encoding"):
         read_examples(path, ReadOptions(encoding="utf-8"))
     with pytest.raises(DataError, match="--encoding is 'gbq', which Python does not know"):
         read_examples(path, ReadOptions(encoding="gbq"))
     late = tmp_path / "late.csv"
     late.write_bytes("text,label\n好,甲\n".encode() + b"\xff\xfe,x\n")
-    with pytest.raises(DataError, match=r"late\.csv is not utf-8: invalid start byte \(b'\\xff'\)"):
+    with pytest.raises(DataError, match=r"late\.csv, line 3: it holds bytes that are not utf-8: '\\udcff\\udcfe'"):
         read_examples(late, ReadOptions(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.tsv"])
+def test_a_stray_byte_costs_its_row_and_not_the_file(tmp_path, encoding, name):
+    rows = [(f"第{number}条新闻讲了一件事情", "甲" if number % 2 else "乙") for number in range(60)]
+    if name == "a.jsonl":
+        lines = [json.dumps({"text": text, "labels": [label]}, ensure_ascii=False) for text, label in rows]
+    else:
+        sign = "," if name == "a.csv" else "\t"
+        lines = [sign.join(row) for row in [("text", "label"), *rows]]
+    content = [line.encode(encoding) for line in lines]
+    content[31] = content[31].replace("新".encode(encoding), b"\xff")
+    (tmp_path / name).write_bytes(b"\n".join(content))
+    with pytest.raises(DataError, match=rf"(?s)1 of 60 .*{name}, line 32: it holds bytes that are not {encoding}"):
+        read_examples(tmp_path / name)
+    table = read_examples(tmp_path / name, ReadOptions(on_bad_row="skip"))
+    assert len(table.examples) == 59
+    # Half a character at the end of a file that was cut off there.
+    (tmp_path / name).write_bytes(b"\n".join(content[:31] + content[32:])[:-1])
+    assert len(read_examples(tmp_path / name, ReadOptions(on_bad_row="skip")).skipped) == 1
 
 
 def test_an_unknown_way_with_bad_rows_is_refused():

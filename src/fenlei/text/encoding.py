@@ -1,10 +1,11 @@
 """Which character encoding a text file has, and opening it in that.
 
-In this order: byte order mark, strict UTF-8, UTF-16 by its zero bytes, strict GB18030, and only then
-charset-normalizer, which alone takes short GBK texts for Big5.
+In this order: byte order mark, strict UTF-8, UTF-16 by its zero bytes, strict GB18030, UTF-8 and GB18030 with few wrong
+bytes, and only then charset-normalizer, which alone takes short GBK texts for Big5.
 """
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,12 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1f]")
 
 # Of what is UTF-16 and valid UTF-8 too, which is nearly all ASCII, every second byte is 0.
 _FEW_ZEROS = 8
+
+# Python's way to keep a byte that is none of an encoding.
+_STRAY_BYTES = "surrogateescape"
+
+# A file whose stray bytes are fewer, among the characters beyond ASCII, has that encoding.
+_FEW_STRAY = 0.01
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -71,15 +78,19 @@ def encoding_of(sample: bytes, *, whole: bool, name: str) -> str:
             return encoding
     elif _decodes(sample, "gb18030", whole):
         return "gb18030"
-    from charset_normalizer import from_bytes
+    if sample.count(0) * _FEW_ZEROS <= len(sample) and _nearly_decodes(sample, "utf-8", whole):
+        return "utf-8"
+    if not (even or odd):
+        if _nearly_decodes(sample, "gb18030", whole):
+            return "gb18030"
+        from charset_normalizer import from_bytes
 
-    guess = from_bytes(sample).best()
-    if guess is None or b"\0" in sample:
-        raise DataError(
-            f"the character encoding of {name} is not known: it is not UTF-8, UTF-16 or GB18030",
-            hint="name it with --encoding, or save the file as UTF-8",
-        )
-    return guess.encoding
+        if guess := from_bytes(sample).best():
+            return guess.encoding
+    raise DataError(
+        f"the character encoding of {name} is not known: it is not UTF-8, UTF-16 or GB18030",
+        hint="name it with --encoding, or save the file as UTF-8",
+    )
 
 
 def known_encoding(encoding: str) -> str:
@@ -98,12 +109,14 @@ def known_encoding(encoding: str) -> str:
     return encoding
 
 
-def open_text(path: Path, encoding: str) -> IO[str]:
+def open_text(file: Path | IO[bytes], encoding: str) -> IO[str]:
     """Open a text file; only line feeds end a line.
 
-    csv takes care of line ends inside quotes, and U+2028 in a text is not one.
+    csv takes care of line ends inside quotes, and U+2028 in a text is not one. A byte that is none of the encoding
+    becomes half a surrogate pair, so that it costs its row and not the file.
     """
-    return path.open(encoding=encoding, newline="\n")
+    opened = file.open("rb") if isinstance(file, Path) else file
+    return io.TextIOWrapper(opened, encoding=encoding, errors=_STRAY_BYTES, newline="\n")
 
 
 @contextmanager
@@ -120,6 +133,12 @@ def reported(name: str, encoding: str) -> Iterator[None]:
             f"{name} is not {encoding}: {error.reason} ({bytes(error.object[error.start : error.end])!r})",
             hint="name the encoding with --encoding, or save the file as UTF-8",
         ) from error
+
+
+def _nearly_decodes(sample: bytes, encoding: str, whole: bool) -> bool:
+    text = codecs.getincrementaldecoder(encoding)(_STRAY_BYTES).decode(sample, final=whole)
+    beyond_ascii = sum(not char.isascii() for char in text)
+    return sum("\udc80" <= char <= "\udcff" for char in text) <= _FEW_STRAY * beyond_ascii
 
 
 def _decodes(sample: bytes, encoding: str, whole: bool) -> bool:

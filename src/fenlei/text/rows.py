@@ -1,11 +1,15 @@
 """Rows of cells with their place in a file: what every format gives and every reader takes."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fenlei.errors import DataError
+
+# What `open_text` makes of a byte that is none of the file's encoding.
+_STRAY = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,18 @@ class RowSource:
     not_read: str = ""
 
     def __iter__(self) -> Iterator[Row]:
-        return self.rows()
+        for row in self.rows():
+            if self.encoding and row.problem is None and _has_stray_bytes(row.cells):
+                row = replace(row, problem=f"it holds bytes that are not {self.encoding}")
+            yield row
+
+
+def _has_stray_bytes(value: Any) -> bool:
+    if isinstance(value, str):
+        return _STRAY.search(value) is not None
+    if isinstance(value, dict | list):
+        return any(map(_has_stray_bytes, value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def identity_of(path: Path) -> list[str | int]:
@@ -61,8 +76,13 @@ def distinct_columns(header: list[str], name: str, *, line: int = 1) -> tuple[st
     """The names in a header line; a column without one is called by its place, `column 3`, so that none is lost.
 
     Raises:
-        DataError: one occurs more than once.
+        DataError: one occurs more than once, or has bytes that are none of the file's encoding.
     """
+    if _has_stray_bytes(header):
+        raise DataError(
+            f"{name}, line {line}: the names of the columns have bytes of another encoding: {header}",
+            hint="name the encoding with --encoding, or save the file as UTF-8",
+        )
     given = [column.strip().lstrip("\ufeff") for column in header]
     names = tuple(column or f"column {place}" for place, column in enumerate(given, 1))
     repeated = [column for column in names if names.count(column) > 1]

@@ -41,7 +41,7 @@ def lines_of_bytes(content: bytes, name: str, *, encoding: str | None = None) ->
     found = encoding or encoding_of(content, whole=True, name=name)
 
     def rows() -> Iterator[Row]:
-        with reported(name, found), io.TextIOWrapper(io.BytesIO(content), encoding=found, newline="\n") as file:
+        with reported(name, found), open_text(io.BytesIO(content), found) as file:
             yield from _rows(file, "lines")
 
     return RowSource(name, "lines", found, ("text",), rows, [hashlib.blake2b(content, digest_size=16).hexdigest()])
