@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fenlei.errors import SettingsError
+from fenlei.judge.certainty import certainty
 from fenlei.judge.rules import Rules, exclusive_by_name, parents_by_name
 
 NO = -0.4
@@ -97,6 +98,9 @@ def test_rules_that_cannot_be_are_refused():
         exclusive_by_name(["利好|利多"], labels)
 
 
+TREE = ((1, 0), (2, 1), (4, 3))
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -107,18 +111,47 @@ def test_rules_that_cannot_be_are_refused():
         Rules(at_most=1, at_least_one=True),
         Rules(exclusive=((0, 1, 2),), at_least_one=True),
         Rules(exclusive=((0, 1), (2, 3))),
-        Rules(parents=((0, 1),)),
+        Rules(parents=TREE),
+        Rules(parents=TREE, at_most=2),
+        Rules(parents=TREE, at_least_one=True),
+        Rules(parents=TREE, at_most=1, at_least_one=True),
+        Rules(parents=TREE, at_most=2, at_least_one=True),
+        Rules(parents=TREE, exclusive=((0, 3),), at_least_one=True),
+        Rules(parents=TREE, exclusive=((1, 4),)),
     ],
     ids=str,
 )
 def test_certainty_is_the_least_change_of_one_margin_that_changes_the_labels(rules):
-    margins = np.random.default_rng(0).uniform(-1, 1, (40, 4))
+    margins = np.random.default_rng(0).uniform(-1, 1, (60, 5))
+    np.testing.assert_allclose(certainty(rules, margins), least_change(rules, margins), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [Rules(exclusive=((0, 1), (1, 2))), Rules(exclusive=((0, 3),), parents=TREE, at_most=2)],
+    ids=str,
+)
+def test_certainty_is_never_more_than_that(rules):
+    margins = np.random.default_rng(0).uniform(-1, 1, (60, 5))
+    found, least = certainty(rules, margins), least_change(rules, margins)
+    assert (found < least + 0.02).all()
+    assert (found > least - 0.02).mean() > 0.9
+
+
+def test_a_parent_and_the_child_that_lifts_it_do_not_compete():
+    margins = np.full((1, 5), -0.9)
+    margins[0, :2] = -0.4, 0.5
+    assert certainty(Rules(parents=TREE, at_most=1), margins) == pytest.approx([0.5])
+
+
+def least_change(rules, margins):
+    """By trying all values of each margin on a grid of 0.01."""
     grid = np.linspace(-2, 2, 401)
     expected = np.full(len(margins), np.inf)
     for row, given in enumerate(rules.apply(margins)):
-        for label in range(4):
+        for label in range(margins.shape[1]):
             tried = np.repeat(margins[row : row + 1], len(grid), axis=0)
             tried[:, label] = grid
             others = (rules.apply(tried) != given).any(axis=1)
             expected[row] = min([expected[row], *np.abs(grid[others] - margins[row, label])])
-    np.testing.assert_allclose(rules.certainty(margins), expected, atol=0.01)
+    return expected

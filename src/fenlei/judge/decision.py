@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fenlei.errors import BundleError, SettingsError
 from fenlei.judge.calibration import NO_CALIBRATION, Calibration
+from fenlei.judge.certainty import certainty
 from fenlei.judge.metrics import Bits, Floats, row_blocks
 from fenlei.judge.rules import NO_RULES, Rules
 from fenlei.judge.thresholds import DEFAULT_THRESHOLD
@@ -108,7 +109,7 @@ class Decision:
         for block in row_blocks(*scores.shape):
             margins = scores[block] - thresholds
             # Without rules no row has to be sorted.
-            nearest[block] = self.rules.certainty(margins) if self.rules.any else np.abs(margins).min(axis=1)
+            nearest[block] = certainty(self.rules, margins) if self.rules.any else np.abs(margins).min(axis=1)
         return np.minimum(nearest, 1.0)
 
     def needs_person(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -46,12 +46,12 @@ class Rules:
     def __post_init__(self) -> None:
         if self.at_most is not None and self.at_most < 1:
             raise SettingsError(f"at most {self.at_most} labels leaves none to give; 1 is the least")
-        if any(label in self._ancestors(label) for label, _ in self.parents):
+        if any(label in self.ancestors(label) for label, _ in self.parents):
             raise SettingsError("a label cannot be its own ancestor")
         for group in self.exclusive:
             if len(group) < 2 or len(set(group)) < len(group):
                 raise SettingsError("labels that exclude each other are at least two, and each stands once")
-            if any(label in self._ancestors(other) for label in group for other in group):
+            if any(label in self.ancestors(other) for label in group for other in group):
                 raise SettingsError(
                     "a label and its own parent cannot exclude each other: the child implies the parent"
                 )
@@ -63,51 +63,24 @@ class Rules:
 
     def apply(self, margins: Floats) -> NDArray[np.bool_]:
         """(B, C) margins -> (B, C), true where the row gets the label."""
-        own, with_parents, _ = self._contested(margins)
+        own, with_parents, _ = self.contested(margins)
         chosen = with_parents >= 0
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
             # The family of what an exclusive group took away is not brought back, as long as there is another.
             best = own[empty].argmax(axis=1)
             for row, label in zip(empty.tolist(), best.tolist(), strict=True):
-                chosen[row, [label, *self._ancestors(label)]] = True
+                chosen[row, [label, *self.ancestors(label)]] = True
         if self.at_most is not None:
             crowded = np.flatnonzero(chosen.sum(axis=1) > self.at_most)
             # A parent is at least as far above as its child, and of equals the one nearer the root comes first.
-            depth = np.array([len(self._ancestors(label)) for label in range(margins.shape[1])])
+            depth = np.array([len(self.ancestors(label)) for label in range(margins.shape[1])])
             keys = np.where(chosen[crowded], with_parents[crowded], -np.inf)
             order = np.lexsort((np.broadcast_to(depth, keys.shape), -keys), axis=1)[:, : self.at_most]
             kept = np.zeros((len(crowded), margins.shape[1]), dtype=bool)
             np.put_along_axis(kept, order, values=True, axis=1)
             chosen[crowded] = kept & chosen[crowded]
         return chosen
-
-    def certainty(self, margins: Floats) -> Floats:
-        """(B, C) margins -> (B,) how much one of them would have to change for the labels of the row to change.
-
-        Where an exclusive group and `at_most` both take labels away, it may be less than that, never more.
-        """
-        _, raised, lead = self._contested(margins)
-        for group in self.exclusive:
-            columns = list(group)
-            highest = raised[:, columns].max(axis=1)
-            for column in columns:
-                # Who is not the winner can only come in over it, which the lead says.
-                raised[(highest >= 0) & (raised[:, column] < highest), column] = -np.inf
-        nothing = np.full((len(raised), 1), -np.inf)
-        ranked = np.hstack([-np.sort(-raised, axis=1), nothing])
-        rows, least = np.arange(len(raised)), int(self.at_least_one)
-        reached = (ranked >= 0).sum(axis=1)
-        given = np.minimum(np.maximum(reached, least), self.at_most or raised.shape[1])
-        last, following = ranked[rows, given - 1], ranked[rows, given]
-        last[given == 0] = np.inf
-        # What comes in next: over its threshold, or in place of the last where there is no room for one more.
-        full = (given == self.at_most) | (reached < given)
-        comes = np.where(full, last, 0) - following
-        # When the last goes: below its threshold or below the next, and a lone one that must be there only below that.
-        alone = (given == 1) & bool(least)
-        goes = last - np.where(alone, following, np.maximum(0, following))
-        return np.asarray(np.minimum(np.minimum(comes, goes), lead))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -132,13 +105,13 @@ class Rules:
             exclusive=tuple(tuple(map(int, group)) for group in plain["exclusive"]),
         )
 
-    def _contested(self, margins: Floats) -> tuple[Floats, Floats, Floats]:
+    def contested(self, margins: Floats) -> tuple[Floats, Floats, Floats]:
         """(B, C) margins -> (B, C) own ones, far below where an exclusive group takes the label; (B, C) raised ones.
 
         And (B,) the least lead of a winner over the next of its group; infinite where there is none.
         """
         own, lead = margins.copy(), np.full(len(margins), np.inf)
-        with_parents = self._raised(own)
+        with_parents = self.raised(own)
         for group in self.exclusive:
             columns = list(group)
             contenders = with_parents[:, columns]
@@ -147,15 +120,15 @@ class Rules:
             losers = contenders >= 0
             losers[np.arange(len(losers)), contenders.argmax(axis=1)] = False
             for place, column in enumerate(columns):
-                family = [column, *self._descendants(column)]
+                family = [column, *self.descendants(column)]
                 own[np.ix_(np.flatnonzero(losers[:, place]), np.array(family))] = -np.inf
-            with_parents = self._raised(own)
+            with_parents = self.raised(own)
         return own, with_parents, lead
 
-    def _raised(self, own: Floats) -> Floats:
+    def raised(self, own: Floats) -> Floats:
         """Margins with each parent's lifted to its highest descendant's."""
         raised = own.copy()
-        for child, parent in sorted(self.parents, key=lambda pair: -len(self._ancestors(pair[0]))):
+        for child, parent in sorted(self.parents, key=lambda pair: -len(self.ancestors(pair[0]))):
             np.maximum(raised[:, parent], raised[:, child], out=raised[:, parent])
         return raised
 
@@ -163,7 +136,7 @@ class Rules:
     def _parent_of(self) -> dict[int, int]:
         return dict(self.parents)
 
-    def _ancestors(self, label: int) -> list[int]:
+    def ancestors(self, label: int) -> list[int]:
         """From the label's parent to the root."""
         found: list[int] = []
         while label in self._parent_of and self._parent_of[label] not in found:
@@ -171,8 +144,9 @@ class Rules:
             found.append(label)
         return found
 
-    def _descendants(self, label: int) -> list[int]:
-        return [child for child, _ in self.parents if label in self._ancestors(child)]
+    def descendants(self, label: int) -> list[int]:
+        """All labels below it."""
+        return [child for child, _ in self.parents if label in self.ancestors(child)]
 
 
 NO_RULES = Rules()
