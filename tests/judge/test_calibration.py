@@ -77,6 +77,16 @@ def test_calibration_makes_scores_reliable_and_keeps_every_ranking():
     assert after["calibration_error"] < 0.02 < before["calibration_error"]
 
 
+@pytest.mark.parametrize(("rows", "share", "mean"), [(800, 0.3, -6.0), (2000, 0.1, -8.0), (800, 0.5, 3.0)])
+def test_a_label_that_the_rows_contradict_gets_its_share_and_no_slope(rows, share, mean):
+    rng = np.random.default_rng(0)
+    truth = (rng.random((rows, 4)) < share).astype(np.uint8)
+    logits = rng.normal(mean, 1.5, (rows, 4)) + truth * np.array([5, 5, 5, -1.5])
+    fitted = fit_calibration(logits, truth, "multilabel", "platt")
+    assert fitted.slopes[3] == pytest.approx(0.01)
+    assert fitted.apply(logits, "multilabel")[:, 3].mean() == pytest.approx(truth[:, 3].mean(), rel=0.05)
+
+
 def test_rows_that_are_all_right_do_not_call_for_endless_certainty():
     truth = np.eye(3, dtype=np.uint8)[np.arange(30) % 3]
     logits = 3.0 * truth - 1

@@ -135,7 +135,12 @@ def _fit_line(
             cross = (weight * x).sum()
             curvature = curvature + np.array([[(weight * x * x).sum(), cross], [cross, weight.sum()]])
         step = np.zeros(2)
-        step[free] = np.linalg.solve(curvature[free, free], gradient[free])
+        # At its bound the slope stays, and the intercept moves by itself.
+        held = line[0] <= _LEAST_SLOPE and gradient[0] > 0
+        if held and not with_intercept:
+            break
+        now = slice(1, 2) if held else free
+        step[now] = np.linalg.solve(curvature[now, now], gradient[now])
         # Far from its minimum a Newton step overshoots: halve it until the loss falls.
         size = 1.0
         while True:

@@ -18,6 +18,9 @@ from fenlei.judge.metrics import Floats, Integers, rates, ratio
 # Where a sigmoid says "as likely as not", and where ZLPR and cross-entropy put the border in training.
 DEFAULT_THRESHOLD = 0.5
 
+# Calibrated scores stay below it.
+NO_TEXT = 1.0
+
 Measure = Literal["micro-f1", "macro-f1", "samples-f1", "precision", "recall"]
 Scope = Literal["fixed", "global", "label", "shrunk"]
 
@@ -99,8 +102,8 @@ def fit_thresholds(
             not take an accident of its few rows for a rule.
 
     Returns:
-        One threshold, or C. Where no label is true nothing can be fitted: 0.5. A precision that no threshold
-        reaches gives the label to no row; a recall is always reached.
+        One threshold, or C. Where no label is true nothing can be fitted: 0.5. For a precision that no threshold
+        reaches it is 1, which gives the label to no text; a recall is always reached.
     """
     right = truth != 0
     if scope == "fixed" or not right.any():
@@ -112,9 +115,14 @@ def fit_thresholds(
     if scope == "shrunk":
         support = right.sum(axis=0)
         shrunk = _sigmoid(_logit(together) + support / (support + SHRINKAGE) * (_logit(own) - _logit(together)))
-        # A floor that a label's own threshold keeps must not be lost on the way to the global one.
-        keep = {"precision": np.maximum, "recall": np.minimum}.get(goal.measure)
-        own = keep(own, shrunk) if keep else shrunk
+        # A floor that a label's own threshold keeps must not be lost on the way to the global one. Below its own a
+        # label's recall only rises; above it precision may fall as well as rise.
+        if goal.measure == "recall":
+            shrunk = np.minimum(own, shrunk)
+        if goal.measure == "precision":
+            kept = (shrunk > own) & (_precision(scores, right, shrunk) >= cast(float, goal.floor))
+            shrunk = np.where(kept, shrunk, own)
+        own = shrunk
     return tuple(own.tolist())
 
 
@@ -136,6 +144,12 @@ def fit_global_threshold(scores: NDArray[np.float64], truth: NDArray[Any], goal:
         quality = _quality(np.cumsum(hits), np.arange(1, len(hits) + 1), int(right.sum()), goal)
     below = scores[scores < lowest].max(initial=0.0)
     return _best_threshold(values, float(below), quality, DEFAULT_THRESHOLD)
+
+
+def _precision(scores: Floats, right: NDArray[np.bool_], thresholds: Floats) -> Floats:
+    """(C,) the precision of each label; 0 where no row gets it."""
+    given = scores >= thresholds
+    return ratio((given & right).sum(axis=0), given.sum(axis=0))
 
 
 def _fit_each(scores: Floats, right: NDArray[np.bool_], goal: Goal, together: float) -> Floats:
@@ -265,7 +279,7 @@ def _mean_f1(hits: NDArray[np.bool_], groups: Integers, support: Integers) -> Fl
 def _best_threshold(values: Floats, below: float, quality: Floats, anchor: float) -> float:
     """The best of the thresholds under each of the falling `values`; `below` follows the last of them.
 
-    Where even the best quality is negative, a floor that cannot be reached, it lies above all of them.
+    Where even the best quality is negative, a floor that cannot be reached, it lies above all scores there can be.
     """
     last_of_tie = np.append(values[1:] != values[:-1], True)
     next_lower = np.append(values[1:], below)
@@ -274,7 +288,7 @@ def _best_threshold(values: Floats, below: float, quality: Floats, anchor: float
     thresholds = np.where(midpoints > next_lower, midpoints, values)[last_of_tie]
     quality = quality[last_of_tie]
     if quality.max() < 0:
-        return _above(float(values[0]))
+        return NO_TEXT
     best = thresholds[quality == quality.max()]
     return float(best[np.abs(best - anchor).argmin()])
 
