@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fenlei.clean.evidence import Evidence, evidence_of_folds
-from fenlei.clean.suspects import find_suspects
+from fenlei.clean.suspects import _disagreements, find_suspects
 from fenlei.errors import DataError
+from fenlei.text.duplicates import find_duplicates
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet
 
@@ -113,6 +114,15 @@ def test_copies_of_a_near_duplicate_disagree_too():
         "b": ["c"],
         "c": ["a", "b"],
     }
+
+
+def test_many_copies_name_the_first_of_the_others():
+    rows = [Example(str(number), "好评，下次还来", ("甲" if number % 2 else "乙",)) for number in range(300)]
+    same, similar = _disagreements(rows, find_duplicates([row.text for row in rows]))
+    assert sorted(same) == list(range(300))
+    assert same[0] == list(range(1, 41, 2))
+    assert same[299] == list(range(0, 40, 2))
+    assert not similar
 
 
 def test_a_template_is_no_near_duplicate():

@@ -67,6 +67,21 @@ def test_templates_are_giants_and_do_not_take_forever():
     assert together[400] == together[401]
 
 
+def test_a_text_with_many_neighbours_leads_to_others_that_those_do_not():
+    letters = [chr(0x4E00 + number) for number in np.random.default_rng(0).permutation(800)]
+
+    def changed(text, **at):
+        return "".join(at.get(f"_{place}", letter) for place, letter in enumerate(text))
+
+    template = letters[:60]
+    variants = [changed(template, _0=letters[100 + number]) for number in range(33)]
+    one = changed(template, _30=letters[200], _59=letters[201])
+    other = changed(one, _15=letters[202], _45=letters[203])
+    assert max(similarity(other, variant) for variant in variants) < 0.8 <= similarity(one, other)
+    found = find_duplicates([*variants, one, other])
+    assert (34, 33) in [(row, earlier) for row, earlier, _ in found.pairs]
+
+
 def test_progress_is_told():
     told = []
     find_duplicates([BASE, BASE, "今天有雾"], advance=told.append)

@@ -1,6 +1,8 @@
 import csv
 import io
 
+from fenlei.text import leaks as module
+from fenlei.text.duplicates import similarity
 from fenlei.text.example import Example
 from fenlei.text.leaks import find_leaks, leaks_csv
 
@@ -27,6 +29,17 @@ def test_rows_of_one_part_that_stand_in_a_later_one():
 def test_rows_that_repeat_within_a_part_are_no_leak():
     assert find_leaks({"train": rows(BASE, BASE), "test": rows("别的")}) == ()
     assert find_leaks({"train": [], "test": rows("别的")}) == ()
+
+
+def test_copies_of_one_text_are_compared_once(monkeypatch):
+    compared = []
+    monkeypatch.setattr(module, "similarity", lambda *texts: (compared.append(texts), similarity(*texts))[1])
+    near = BASE.replace("今日", "昨日")
+    leaks = find_leaks({"train": rows(*[BASE] * 20, *[near] * 20), "test": rows(near, *[BASE] * 5, near)})
+    assert len(compared) == 2
+    assert [(leak.row, leak.other_row, leak.similarity) for leak in leaks] == [
+        (str(row), "2" if row <= 20 else "1", 1.0) for row in range(1, 41)
+    ]
 
 
 def test_dev_rows_in_test_are_found_too():

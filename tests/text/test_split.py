@@ -3,7 +3,7 @@ import pytest
 
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.example import Example, text_fingerprint
-from fenlei.text.split import fold_places, fold_ratios, split_examples
+from fenlei.text.split import fold_places, fold_ratios, parse_ratios, split_examples
 
 RATIOS = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
@@ -54,6 +54,19 @@ def test_classes_are_divided_by_largest_remainder():
     parts = split_examples(rows, ratios=RATIOS, seed=0)
     assert all(abs(len(part) - RATIOS[name] * len(rows)) < 1 for name, part in parts.items())
     assert sum(row.labels == ("甲",) for row in parts["dev"]) == 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_small_parts_beside_large_ones_get_their_share_of_many_small_classes(seed):
+    random = np.random.default_rng(seed)
+    classes = [f"类{number}" for number in range(120) for _ in range(random.integers(1, 5))]
+    letters = [chr(0x4E00 + number) for number in range(2000)]
+    rows = [Example(str(n), "".join(random.choice(letters, 25)), (label,)) for n, label in enumerate(classes)]
+    ratios = parse_ratios("a=45,b=45,x=2,y=2,z=2,w=4")
+    parts = split_examples(rows, ratios=ratios, seed=seed, near=False, first_has_all=False)
+    assert sorted(row.id for part in parts.values() for row in part) == sorted(row.id for row in rows)
+    for name, share in ratios.items():
+        assert len(parts[name]) == pytest.approx(share * len(rows), abs=3)
 
 
 def test_the_seed_alone_decides():

@@ -6,6 +6,7 @@ Shapes: B rows, C labels.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,6 +22,9 @@ Kind = Literal["same_text", "wrong_label", "missing_label", "similar_text"]
 _SHOWN = 20
 _SHOWN_CHARACTERS = 30
 
+# Of thousands of copies of one text each would name all the others.
+_MOST_OTHERS = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class Suspect:
@@ -35,7 +39,7 @@ class Suspect:
         wrong: those of them that are suspected.
         suggested: labels that it may lack.
         score: in [0, 1], the lower the more suspect; None: its labels were not judged.
-        others: id and labels of the rows with the same or nearly the same text and other labels.
+        others: id and labels of the first rows with the same or nearly the same text and other labels.
     """
 
     rank: int
@@ -200,7 +204,7 @@ def find_suspects(
 def _disagreements(
     examples: Sequence[Example], duplicates: Duplicates
 ) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-    """Row -> the rows of the same text, and of nearly the same, that have other labels.
+    """Row -> the first rows of the same text, and of nearly the same, that have other labels.
 
     Clusters so large that they must be a template are no near duplicates.
     """
@@ -208,23 +212,28 @@ def _disagreements(
     copies: dict[int, list[int]] = defaultdict(list)
     for row, first in enumerate(duplicates.exact.tolist()):
         copies[first].append(row)
-    same = {
-        row: others
-        for rows in copies.values()
-        for row in rows
-        if (others := [other for other in rows if given[other] != given[row]])
-    }
+    same: dict[int, list[int]] = {}
+    for rows in copies.values():
+        same |= {row: others for row, others in _unlike(rows, rows, given).items() if others}
     giant = {int(row) for rows in duplicates.giants() for row in rows}
     similar: dict[int, list[int]] = defaultdict(list)
     for one, other, _ in duplicates.pairs:
         if one in giant:
             continue
-        for left in copies[one]:
-            for right in copies[other]:
-                if given[left] != given[right]:
-                    similar[left].append(right)
-                    similar[right].append(left)
+        for rows, beside in ((copies[one], copies[other]), (copies[other], copies[one])):
+            for row, others in _unlike(rows, beside, given).items():
+                if others:
+                    similar[row] += others[: _MOST_OTHERS - len(similar[row])]
     return same, dict(similar)
+
+
+def _unlike(rows: Sequence[int], beside: Sequence[int], given: Sequence[frozenset[str]]) -> dict[int, list[int]]:
+    """For each of the rows the first of those beside it that have other labels; rows of equal labels share a list."""
+    of_labels = {
+        labels: list(islice((other for other in beside if given[other] != labels), _MOST_OTHERS))
+        for labels in {given[row] for row in rows}
+    }
+    return {row: of_labels[given[row]] for row in rows}
 
 
 def _by_cluster(others: dict[int, list[int]], quality: Any) -> list[int]:

@@ -25,9 +25,9 @@ _PERMUTATIONS = 128
 # (9 bands of 13) found 54% of the former. Candidates are verified, so more of them cost little time.
 _BANDS = (16, 8)
 
-# Of a cluster this many texts can be found as candidates; otherwise ten thousand copies of one template
-# would be compared each with each.
-_INDEXED_OF_CLUSTER = 32
+# So many texts of a cluster can be found as candidates; otherwise ten thousand copies of one template would be compared
+# each with each. More of them where none is nearly the same: then each may lead to others.
+_INDEXED_OF_CLUSTER, _INDEXED_APART, _NEARLY_SAME = 32, 64, 0.95
 
 # A cluster of more rows and more than this share of all is a template rather than a text that was copied.
 _GIANT_ROWS, _GIANT_SHARE = 50, 0.02
@@ -111,8 +111,9 @@ def _near_pairs(
             if likeness >= NEAR:
                 found.append((row, other, likeness))
         pairs += sorted(found, key=lambda pair: pair[1])
-        # A text with many known neighbours adds nothing that those would not find.
-        if len(found) < _INDEXED_OF_CLUSTER:
+        # A text with many known neighbours adds little that those would not find.
+        nearest = max((likeness for _, _, likeness in found), default=0.0)
+        if len(found) < (_INDEXED_OF_CLUSTER if nearest >= _NEARLY_SAME else _INDEXED_APART):
             index.insert(row, signature, check_duplication=False)
             ngrams[row] = own
         advance(1)

@@ -44,13 +44,31 @@ def find_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool | None = No
     part_of_row = np.array([number_of_part[name] for name in names], dtype=np.int64)
     found: dict[int, Leak] = {}
     for cluster in _clusters(duplicates.together()):
-        for row in cluster.tolist():
-            later = cluster[part_of_row[cluster] > part_of_row[row]].tolist()
-            if later:
-                likeness = {other: similarity(texts[row], texts[other]) for other in later}
-                other = max(later, key=likeness.__getitem__)
-                found[row] = Leak(names[row], examples[row].id, names[other], examples[other].id, likeness[other])
+        # Thousands of rows may have one text: those of a part have the same answer.
+        key_of_row = {row: (int(part_of_row[row]), int(duplicates.exact[row])) for row in cluster.tolist()}
+        first_row: dict[tuple[int, int], int] = {}
+        for row, key in key_of_row.items():
+            first_row.setdefault(key, row)
+        nearest = {key: _nearest(key, first_row, texts) for key in first_row}
+        for row, key in key_of_row.items():
+            if (other := nearest[key]) is not None:
+                likeness, at = other
+                found[row] = Leak(names[row], examples[row].id, names[at], examples[at].id, likeness)
     return tuple(found[row] for row in sorted(found))
+
+
+def _nearest(
+    key: tuple[int, int], first_row: Mapping[tuple[int, int], int], texts: Sequence[str]
+) -> tuple[float, int] | None:
+    """The similarity and the row of the text in a later part that is most like that of `key`, a part and a text."""
+    part, text = key
+    best: tuple[float, int] | None = None
+    for (other_part, other_text), row in first_row.items():
+        if other_part > part:
+            likeness = 1.0 if other_text == text else similarity(texts[first_row[key]], texts[row])
+            if best is None or likeness > best[0]:
+                best = likeness, row
+    return best
 
 
 def leaks_csv(leaks: Sequence[Leak]) -> str:

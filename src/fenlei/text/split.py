@@ -158,6 +158,9 @@ def _by_class(classes: NDArray[np.int64], shares: NDArray[np.float64], seed: int
         sizes = np.maximum(np.floor(owed), 0).astype(np.int64)
         for _ in range(len(rows) - int(sizes.sum())):
             sizes[np.argmax(owed - sizes)] += 1
+        # Where some parts got more than they were owed, the others are owed more than there are rows.
+        for _ in range(int(sizes.sum()) - len(rows)):
+            sizes[np.argmin(np.where(sizes > 0, owed - sizes, np.inf))] -= 1
         owed -= sizes
         parts[rows] = np.repeat(np.arange(len(shares)), sizes)
     return parts
