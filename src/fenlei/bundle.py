@@ -227,6 +227,7 @@ def _read_decision(folder: Path, plain: dict[str, Any], task: Task) -> FittedDec
     held_out = HeldOut(**load_file(folder / plain["held_out"]), source=plain["fitted_on"])
     decision = Decision.from_dict(plain["rule"])
     # A decision of other labels would be found out only by the first answer.
+    decision.rules.require_labels(held_out.logits.shape[1])
     decision.apply(decision.scores(held_out.logits[:1]))
     if decision.task != task:
         raise BundleError(f"a {decision.task} decision in a {task} bundle")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import xlsxwriter
@@ -180,6 +181,13 @@ def test_an_unknown_label_is_refused_with_the_nearest_name_unless_it_may_be_new(
     path = write_csv(tmp_path / "new.csv", [(1, "1-2", ROWS[1].text, "健康|体育、娱乐")])
     corrected = apply_corrections(ROWS, path, "multilabel", new_labels=True)
     assert by_id(corrected)["1-2"] == ("健康", "体育、娱乐")
+    for answer in ("财经，体育，宏观", "体育;宏观;财经", "体育｜财经｜宏观"):
+        path = write_csv(tmp_path / "several.csv", [(1, "1-2", ROWS[1].text, answer)])
+        corrected = apply_corrections(ROWS, path, "multilabel", new_labels=True)
+        assert set(by_id(corrected)["1-2"]) == {"财经", "体育", "宏观"}
+    path = write_csv(tmp_path / "class.csv", [(1, "1-2", ROWS[1].text, "交通、运输")])
+    classes = [replace(row, labels=("财经",)) for row in ROWS]
+    assert by_id(apply_corrections(classes, path, "multiclass", new_labels=True))["1-2"] == ("交通、运输",)
 
 
 def test_a_class_is_exactly_one_label(tmp_path):

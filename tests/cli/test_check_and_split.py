@@ -186,3 +186,8 @@ def test_parts_are_files_in_the_folder_that_was_named(fenlei, files, tmp_path, n
     done = fenlei("split", files[0], "--out", tmp_path / "o" / "parts", "--ratios", f"{name}=1,b=1", expect=1)
     assert f"--ratios calls a part {name!r}; each part becomes a file of its name" in done.err
     assert not (tmp_path / "o").exists()
+
+
+def test_folds_and_ratios_are_one_or_the_other(fenlei, files, tmp_path):
+    done = fenlei("split", files[0], "--folds", 3, "--ratios", "1:1", "--out", tmp_path / "x", expect=1)
+    assert "--folds makes equal parts, and --ratios names others" in done.err

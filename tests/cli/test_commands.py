@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from fenlei import Classifier, pair_texts
@@ -333,6 +334,26 @@ def test_rows_that_leak_leave_training(fenlei, tmp_path, tiny_encoder):
     assert "leave such rows out with --leaks drop" in refused.err
     refused = fenlei("train", data, "--out", tmp_path / "e", "--leaks", "ignore", expect=1)
     assert "--leaks is 'ignore'; accepted are drop, keep, error" in refused.err
+
+
+def test_labels_that_dev_has_not_are_told(fenlei, tmp_path):
+    data, dev = write_rows(tmp_path / "a.csv", 60, seed=3), tmp_path / "dev.csv"
+    dev.write_text("text,labels\n球队比赛,体育\n球队夺冠,体育\n", encoding="utf-8")
+    done = fenlei("train", data, "--dev", dev, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
+    assert "no dev row has 2 of 3 labels, and neither calibration nor thresholds can be fitted to them: " in done.err
+    assert "every dev row has 1 of 3 labels" in done.err
+
+
+def test_two_commands_do_not_train_in_one_folder(fenlei, tmp_path):
+    data = write_rows(tmp_path / "a.csv", 60, seed=3)
+    (tmp_path / "o.run").mkdir()
+    with FileLock(tmp_path / "o.run" / ".lock"):
+        done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
+    assert "another command trains in" in done.err
+    assert not (tmp_path / "o.run" / "split").exists()
+    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
+    assert "another command" not in done.err
+    assert not (tmp_path / "o.run" / ".lock").exists()
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

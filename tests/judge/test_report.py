@@ -88,7 +88,8 @@ def test_text_is_aligned_with_chinese_labels_two_columns_wide(report):
 
 def test_notes_say_what_a_reader_must_know(report, truth):
     text = report.to_text()
-    assert "80 rows; 95% intervals: percentile bootstrap, 1,000 resamples (100 for mean average precision)" in text
+    method = "percentile bootstrap (basic for the calibration error), 1,000 resamples (100 for mean average precision)"
+    assert f"80 rows; 95% intervals: {method}" in text
     assert "1 of 4 labels do not occur in these rows: 缺席" in text
     macro = sum(line.f1 for line in report.labels[:3]) / 3
     assert f"over the labels that occur, macro-F1 is {macro:.4f}" in text

@@ -222,3 +222,9 @@ def test_the_code_in_the_docs_runs(trained, tmp_path, monkeypatch):
     changed = load(tmp_path / "runs" / "news")
     assert changed.decision.rules == Rules(at_least_one=True)
     assert changed.fitted_decision.plan.goal == Goal.parse("macro-f1")
+
+
+@pytest.mark.parametrize("rules", [Rules(parents=((0, 99),)), Rules(parents=((0, -1),)), Rules(exclusive=((0, 3),))])
+def test_rules_about_labels_that_there_are_not_are_refused(trained, rules):
+    with pytest.raises(SettingsError, match="a rule is about the label of column .*, and there are 3 labels, from 0"):
+        trained.refit_decision(rules=rules)

@@ -76,6 +76,7 @@ def test_the_columns_of_a_data_frame_are_names():
         (["体育", None, "财经"], None, "the labels of row 1 are None"),
         (["体育", float("nan"), "财经"], None, "the labels of row 1 are nan"),
         ([["体育"], [True], []], None, "the labels of row 1 are"),
+        (["体育", " ", "财经"], None, "row 1 has a label without a name"),
         ([[0, 1], [0, 0], [1, 0]], None, "row 1 has a label twice"),
         ([[0, 1], [0, 2], [1, 0]], ["体育", "财经"], "row 1 of the table has .*2.* at '财经', neither 0 nor 1"),
     ],

@@ -33,6 +33,17 @@ def test_what_needs_no_judgement_is_mended_and_all_is_logged():
     assert len(list(csv.reader(io.StringIO(changes_csv(changes))))) == 7
 
 
+def test_a_row_of_nothing_but_invisible_characters_goes_and_copies_are_told_by_text_and_labels():
+    rows = [("一", "旅游"), ("\u200b\u200b", "体育"), ("一", "体育"), ("一 ", "体育"), ("二", "体 育")]
+    examples = tuple(Example(str(number), text, (label,)) for number, (text, label) in enumerate(rows, 1))
+    kept, changes = repair(Table(examples, (), ()))
+    assert [(row.id, row.labels) for row in kept] == [("1", ("旅游",)), ("3", ("体育",)), ("5", ("体育",))]
+    assert [(change.row, change.change) for change in changes if change.change.startswith("removed")] == [
+        ("2", "removed: there is nothing else in its text"),
+        ("4", "removed: the same as row 3"),
+    ]
+
+
 def test_a_sound_table_stays_as_it_is():
     examples = (Example("1", "文一", ("甲",), group="g"), Example("2", "文二", ()))
     assert repair(Table(examples, (), ())) == (examples, ())

@@ -195,12 +195,13 @@ class _Answers:
             return [cell]
         if cell.lower() in NO_LABEL:
             return []
-        splits = [[piece.strip() for piece in cell.split(sign) if piece.strip()] for sign in SEPARATORS]
-        if self._new_labels:
-            whole = next((pieces for pieces in splits if self._known.issuperset(pieces)), None)
-            return whole or splits[0]
+        splits = [[piece.strip() for piece in cell.split(sign) if piece.strip()] for sign in SEPARATORS if sign in cell]
+        if not splits:
+            return [cell]
         # The separator that leaves the fewest unknown pieces is meant, so that an error names the one mistyped.
-        return min(splits, key=lambda pieces: sum(piece not in self._known for piece in pieces) / max(1, len(pieces)))
+        best = min(splits, key=lambda pieces: sum(piece not in self._known for piece in pieces) / max(1, len(pieces)))
+        # Of a class that is new, the sign is part of the name.
+        return [cell] if self._task == "multiclass" and self._known.isdisjoint(best) else best
 
 
 def _shown(labels: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """The parts that `fenlei train` learns from and is judged on: leaks out, missing ones cut, those cut written."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,25 @@ def require_fitting(parts: Parts, settings: "TrainSettings") -> None:
             labels.encode_sparse(rows, task)
         except DataError as error:
             raise DataError(f"the {name} part does not fit: {error}", hint=error.hint) from error
+
+
+def say_unseen_by_dev(parts: Parts, console: "Console") -> None:
+    """Tell which labels no dev row has, or every one: nothing can be fitted to them."""
+    from fenlei.cli.reading import say
+
+    counts = Counter(label for row in parts["dev"] for label in row.labels or ())
+    labels = sorted({label for row in parts["train"] for label in row.labels or ()})
+    for what, found in (
+        ("no dev row has", [label for label in labels if not counts[label]]),
+        ("every dev row has", [label for label in labels if counts[label] == len(parts["dev"])]),
+    ):
+        if found:
+            shown = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
+            say(
+                console,
+                f"remark     {what} {len(found):,} of {len(labels):,} labels, and neither calibration nor thresholds "
+                f"can be fitted to them: {shown}",
+            )
 
 
 def write_split(folder: Path, cut: Parts, seed: int, console: "Console") -> None:

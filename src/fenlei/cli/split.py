@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fenlei.text.example import Example
 
 _SHOWN_LABELS = 100
+_RATIOS = "8:1:1"
 
 
 @with_flags(reading=[one for one in options.READING if one is not options.PAIR])
@@ -22,7 +23,7 @@ def split(
     out: Annotated[Path, typer.Option(help="Folder for the parts: one CSV each.")],
     ratios: Annotated[
         str, typer.Option(help="Shares of train, dev and test (8:1:1), of train and test (9:1), or named (a=3,b=1).")
-    ] = "8:1:1",
+    ] = _RATIOS,
     folds: Annotated[int | None, typer.Option(help="K equal parts instead: fold-1.csv to fold-K.csv.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same parts.", min=0)] = 42,
     near: Annotated[
@@ -43,12 +44,14 @@ def split(
     from rich.console import Console
 
     from fenlei.cli.reading import read_labelled, say
-    from fenlei.errors import DataError
+    from fenlei.errors import DataError, SettingsError
     from fenlei.text.labels import known_task
     from fenlei.text.read import ReadOptions
     from fenlei.text.split import fold_ratios, parse_ratios, split_examples
     from fenlei.text.write import write_examples
 
+    if folds is not None and ratios != _RATIOS:
+        raise SettingsError("--folds makes equal parts, and --ratios names others", hint="give one of the two")
     shares = fold_ratios(folds) if folds is not None else parse_ratios(ratios)
     settled = known_task(task)
     files = {name: out / f"{name}.csv" for name in shares}

@@ -1,6 +1,8 @@
 """`fenlei train`: labelled files -> a bundle and, where there is a test part, its report."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,7 +67,7 @@ def train(
 
     from fenlei.bundle import refuse_to_overwrite, report_folder
     from fenlei.cli.evaluate import evaluate_and_write
-    from fenlei.cli.parts import LEAKS, missing_parts, require_fitting, without_leaks, write_split
+    from fenlei.cli.parts import LEAKS, missing_parts, require_fitting, say_unseen_by_dev, without_leaks, write_split
     from fenlei.cli.reading import read_labelled_parts, say, say_audit
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.origin import data_files
@@ -98,7 +100,7 @@ def train(
         )
     runtime = open_runtime(**where)
     console = Console(stderr=True)
-    if where["threads"] is None and (remark := crowded(runtime.threads)):
+    if "threads" not in where and (remark := crowded(runtime.threads)):
         say(console, f"remark     {remark}")
     if resume and not (can_go_on(run) or (run / "seeds" / CIRCUMSTANCES).exists()):
         say(console, "resumed    from the start: the run had not come to its training yet, or it was done")
@@ -118,6 +120,8 @@ def train(
         )
     parts = parts | cut
     require_fitting(parts, settings)
+    if dev:
+        say_unseen_by_dev(parts, console)
     record = {
         "files": {name: [str(path) for path in files.get(name, ())] for name in ("train", "dev", "test")},
         "rows": {name: len(rows) for name, rows in parts.items()},
@@ -126,48 +130,74 @@ def train(
         "pair": read_options.pair,
     }
     run.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        _delete_leavings(run, every_file)
-    write_split(run / "split", cut, settings.seed, console)
-    way: dict[str, Any] = {
-        "settings": settings,
-        "runtime": runtime,
-        "record": record,
-        "checkpoint_every": checkpoint_every,
-        "resume": resume,
-        "keep_fingerprints": fingerprints,
-    }
-    try:
-        with Journal(run / "journal.jsonl", console) as journal:
-            if seeds > 1:
-                found, classifier = train_seeds(
-                    parts["train"],
-                    parts["dev"],
-                    test_rows=parts.get("test", ()),
-                    folder=run / "seeds",
-                    count=seeds,
-                    journal=journal,
-                    **way,
-                )
-                write_text(run / "seeds.json", json.dumps(found.to_dict(), indent=2) + "\n")
-                print(found.to_text())
-            else:
-                classifier = Classifier.train(
-                    parts["train"], dev=parts["dev"], journal=journal, checkpoint_folder=run, **way
-                )
-    except KeyboardInterrupt:
-        if work_left(run):
-            say(console, "interrupted: the same command with --resume goes on from the last checkpoint")
-        raise
-    classifier.save(out, overwrite=overwrite)
-    # Not before: where the bundle cannot be written, the run goes on from them.
-    delete_checkpoints(run)
+    with alone_in(run):
+        if not resume:
+            _delete_leavings(run, every_file)
+        write_split(run / "split", cut, settings.seed, console)
+        way: dict[str, Any] = {
+            "settings": settings,
+            "runtime": runtime,
+            "record": record,
+            "checkpoint_every": checkpoint_every,
+            "resume": resume,
+            "keep_fingerprints": fingerprints,
+        }
+        try:
+            with Journal(run / "journal.jsonl", console) as journal:
+                if seeds > 1:
+                    found, classifier = train_seeds(
+                        parts["train"],
+                        parts["dev"],
+                        test_rows=parts.get("test", ()),
+                        folder=run / "seeds",
+                        count=seeds,
+                        journal=journal,
+                        **way,
+                    )
+                    write_text(run / "seeds.json", json.dumps(found.to_dict(), indent=2) + "\n")
+                    print(found.to_text())
+                else:
+                    classifier = Classifier.train(
+                        parts["train"], dev=parts["dev"], journal=journal, checkpoint_folder=run, **way
+                    )
+        except KeyboardInterrupt:
+            if work_left(run):
+                say(console, "interrupted: the same command with --resume goes on from the last checkpoint")
+            raise
+        classifier.save(out, overwrite=overwrite)
+        # Not before: where the bundle cannot be written, the run goes on from them.
+        delete_checkpoints(run)
     say(console, f"bundle     {out}")
     if "test" in parts:
         judged_on = find_files(test) if test else [run / "split" / "test.csv"]
         evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console, data=data_files(judged_on))
     else:
         say(console, "no test part was given: measure with `fenlei evaluate`")
+
+
+@contextmanager
+def alone_in(run: Path) -> Iterator[None]:
+    """Keep other processes from training in the folder of a run.
+
+    Raises:
+        FenleiError: one does.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(run / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FenleiError(
+            f"another command trains in {run} now", hint="wait for it, end it, or name another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        # Before it is released: who opens it now has the file that nobody else will find.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
 
 
 def folder_of_run(out: Path) -> Path:

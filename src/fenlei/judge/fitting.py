@@ -75,9 +75,10 @@ class DecisionPlan:
             rules: taken over; thresholds are fitted without them.
 
         Raises:
-            SettingsError: the rules do not fit the task.
+            SettingsError: the rules do not fit the task or the labels.
             DataError: a logit is not finite.
         """
+        rules.require_labels(logits.shape[1])
         calibration = fit_calibration(logits, truth, task, self.settled_method(task))
         decision = replace(Decision.default(task), calibration=calibration, rules=rules)
         scores = decision.scores(logits)

@@ -46,9 +46,10 @@ def _notes(report: "Report") -> Iterator[Note]:
     unit_zh = "行" if report.groups is None else f"行，分属 {report.groups:,} 组"
     ranking_zh = f"（平均精度均值 {RANKING_RESAMPLES} 次）" if report.task == "multilabel" else ""
     yield Note(
-        f"{rows:,} {unit}; 95% intervals: percentile bootstrap, "
+        f"{rows:,} {unit}; 95% intervals: percentile bootstrap (basic for the calibration error), "
         f"{COUNTED_RESAMPLES:,} resamples{ranking}, seed {report.seed}",
-        f"共 {rows:,} {unit_zh}；95% 区间用百分位自助法，重抽 {COUNTED_RESAMPLES:,} 次{ranking_zh}，种子 {report.seed}",
+        f"共 {rows:,} {unit_zh}；95% 区间用百分位自助法（校准误差用基本法），"
+        f"重抽 {COUNTED_RESAMPLES:,} 次{ranking_zh}，种子 {report.seed}",
     )
     yield from _how_rows_relate_to_training(report)
     if report.rows_for_a_person:

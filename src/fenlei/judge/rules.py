@@ -56,6 +56,18 @@ class Rules:
                     "a label and its own parent cannot exclude each other: the child implies the parent"
                 )
 
+    def require_labels(self, count: int) -> None:
+        """Check that the rules are about these columns.
+
+        Raises:
+            SettingsError: one lies outside 0 … count - 1.
+        """
+        named = [column for columns in (*self.parents, *self.exclusive) for column in columns]
+        if outside := [column for column in named if not 0 <= column < count]:
+            raise SettingsError(
+                f"a rule is about the label of column {outside[0]}, and there are {count} labels, from 0"
+            )
+
     @property
     def any(self) -> bool:
         """Whether there is a rule at all."""
@@ -116,7 +128,8 @@ class Rules:
             columns = list(group)
             contenders = with_parents[:, columns]
             second, first = np.partition(contenders, -2, axis=1)[:, -2:].T
-            lead = np.where(first >= 0, np.minimum(lead, first - second), lead)
+            apart = np.subtract(first, second, out=np.full_like(first, np.inf), where=first >= 0)
+            lead = np.minimum(lead, apart)
             losers = contenders >= 0
             losers[np.arange(len(losers)), contenders.argmax(axis=1)] = False
             for place, column in enumerate(columns):

@@ -18,9 +18,6 @@ from fenlei.judge.metrics import Floats, Integers, rates, ratio
 # Where a sigmoid says "as likely as not", and where ZLPR and cross-entropy put the border in training.
 DEFAULT_THRESHOLD = 0.5
 
-# Calibrated scores stay below it.
-NO_TEXT = 1.0
-
 Measure = Literal["micro-f1", "macro-f1", "samples-f1", "precision", "recall"]
 Scope = Literal["fixed", "global", "label", "shrunk"]
 
@@ -115,13 +112,14 @@ def fit_thresholds(
     if scope == "shrunk":
         support = right.sum(axis=0)
         shrunk = _sigmoid(_logit(together) + support / (support + SHRINKAGE) * (_logit(own) - _logit(together)))
-        # A floor that a label's own threshold keeps must not be lost on the way to the global one. Below its own a
-        # label's recall only rises; above it precision may fall as well as rise.
+        # A floor that a label's own threshold keeps must not be lost on the way to the global one: below its own
+        # recall only rises, above it precision may fall too.
         if goal.measure == "recall":
             shrunk = np.minimum(own, shrunk)
         if goal.measure == "precision":
-            kept = (shrunk > own) & (_precision(scores, right, shrunk) >= cast(float, goal.floor))
-            shrunk = np.where(kept, shrunk, own)
+            given = scores >= shrunk
+            precise = ratio((given & right).sum(axis=0), given.sum(axis=0)) >= cast(float, goal.floor)
+            shrunk = np.where((shrunk > own) & precise, shrunk, own)
         own = shrunk
     return tuple(own.tolist())
 
@@ -144,12 +142,6 @@ def fit_global_threshold(scores: NDArray[np.float64], truth: NDArray[Any], goal:
         quality = _quality(np.cumsum(hits), np.arange(1, len(hits) + 1), int(right.sum()), goal)
     below = scores[scores < lowest].max(initial=0.0)
     return _best_threshold(values, float(below), quality, DEFAULT_THRESHOLD)
-
-
-def _precision(scores: Floats, right: NDArray[np.bool_], thresholds: Floats) -> Floats:
-    """(C,) the precision of each label; 0 where no row gets it."""
-    given = scores >= thresholds
-    return ratio((given & right).sum(axis=0), given.sum(axis=0))
 
 
 def _fit_each(scores: Floats, right: NDArray[np.bool_], goal: Goal, together: float) -> Floats:
@@ -288,7 +280,7 @@ def _best_threshold(values: Floats, below: float, quality: Floats, anchor: float
     thresholds = np.where(midpoints > next_lower, midpoints, values)[last_of_tie]
     quality = quality[last_of_tie]
     if quality.max() < 0:
-        return NO_TEXT
+        return 1.0  # calibrated scores stay below it
     best = thresholds[quality == quality.max()]
     return float(best[np.abs(best - anchor).argmin()])
 

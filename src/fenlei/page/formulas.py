@@ -124,9 +124,9 @@ FORMULAS = {
             name="Brier score",
             chinese_name="Brier 分数",
             formula="mean of (score − truth)²",
-            chinese="分数与事实之差的平方的平均，越小越好；排得准、报得准都算在内。多标签时同样因为“不是”太多而偏小。",
-            english="The mean squared distance of scores from truth, lower is better; ranking and honesty in one. "
-            "Small with many labels for the same reason.",
+            chinese="分数与事实之差的平方的平均（多类时先对各类求和），越小越好；排得准、报得准都算在内。多标签时同样因为“不是”太多而偏小。",
+            english="The mean squared distance of scores from truth (of several classes their sum), lower is better; "
+            "ranking and honesty in one. Small with many labels for the same reason.",
         ),
         Formula(
             name="95% interval",

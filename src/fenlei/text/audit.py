@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from fenlei.text.cells import SEPARATORS
 from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates
-from fenlei.text.example import Example, canonical_text
-from fenlei.text.labels import Task, settle_task
+from fenlei.text.example import Example
+from fenlei.text.labels import Task, settle_task, without_spelling
 from fenlei.text.leaks import find_leaks
 from fenlei.text.normalize import invisible_characters
 from fenlei.text.tokens import TextEncoder
@@ -215,7 +215,7 @@ def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence
         findings.append(Finding("rare_labels", "problem", len(rare), message))
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in labels:
-        spellings[canonical_text(label)].append(label)
+        spellings[without_spelling(label)].append(label)
     for variants in spellings.values():
         if len(variants) > 1:
             shown = ", ".join(f"{label!r} ({total[label]:,})" for label in variants)

@@ -10,7 +10,7 @@ from fenlei.text.columns import Columns, flag_of
 from fenlei.text.example import PAIR
 from fenlei.text.rows import RowSource
 
-SEPARATORS = ("|", ",", "，", ";", "；", "、", "#")  # "#" as in doccano's CSV
+SEPARATORS = ("|", ",", "，", ";", "；", "、", "#", "｜")  # "#" as in doccano's CSV
 
 # Those that one hand types and another input method turns into the other: a table has both.
 _FOUND_TOGETHER = (("|", "｜"), (",", "，"), (";", "；"), ("、",), ("#",))

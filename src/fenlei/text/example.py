@@ -101,9 +101,11 @@ def _labels_of_row(row: int, answer: Any) -> tuple[str, ...]:
     labels = tuple(given) if isinstance(given, list | tuple | np.ndarray) else (given,)
     if any(isinstance(label, bool) or not isinstance(label, str | Integral) for label in labels):
         raise DataError(f"the labels of row {row} are {answer!r}", hint="a label is a str or a whole number")
+    if "" in (labels := tuple(str(label).strip() for label in labels)):
+        raise DataError(f"row {row} has a label without a name: {answer!r}", hint="no label at all is an empty list")
     if len(set(labels)) < len(labels):
         raise DataError(f"row {row} has a label twice: {answer!r}", hint="to a table of 0 and 1 give names=")
-    return tuple(map(str, labels))
+    return labels
 
 
 def _labels_of_table(table: Any, names: Sequence[str]) -> list[tuple[str, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import DataError, SettingsError
-from fenlei.text.example import Example
+from fenlei.text.example import Example, canonical_text
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -99,6 +99,11 @@ class LabelSet:
         ones = np.ones(len(columns), dtype=np.uint8)
         shape = (len(examples), len(self.names))
         return csr_array((ones, np.array(columns, np.int32), np.array(ends, np.int64)), shape=shape)
+
+
+def without_spelling(label: str) -> str:
+    """What two spellings of a label have in common that differ in width, case or white space."""
+    return "".join(canonical_text(label).split())
 
 
 def unknown_label(label: str, names: Collection[str]) -> str:

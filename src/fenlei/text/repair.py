@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass, replace
 
 from fenlei.csv_text import csv_text
 from fenlei.text.example import Example, canonical_text
+from fenlei.text.labels import without_spelling
 from fenlei.text.normalize import normalize
 from fenlei.text.read import Table
 
@@ -29,9 +30,9 @@ class Change:
 def repair(table: Table) -> tuple[tuple[Example, ...], tuple[Change, ...]]:
     """Mend what needs no judgement.
 
-    Rows that cannot be read are gone already; invisible characters are dropped; labels that differ only in
-    width, case or white space get their commonest spelling; exact duplicates with the same labels go but for
-    the first. The same text with different labels stays, and is logged: which is right, a person must say.
+    Rows that cannot be read are gone already; invisible characters are dropped, and a row of nothing else; labels that
+    differ only in width, case or white space get their commonest spelling; exact duplicates with the same labels go but
+    for the first. The same text with different labels stays, and is logged: which is right, a person must say.
 
     Returns:
         The rows that remain, in order, and every change.
@@ -39,12 +40,18 @@ def repair(table: Table) -> tuple[tuple[Example, ...], tuple[Change, ...]]:
     changes = [Change(f"{bad.file}, line {bad.line}", f"removed: {bad.reason}", bad.value, "") for bad in table.skipped]
     spelling = _spellings(table.examples)
     first_of_text: dict[str, Example] = {}
+    first_of_row: dict[tuple[str, frozenset[str]], Example] = {}
     kept = []
     for example in table.examples:
         mended = _mended(example, spelling, changes)
-        first = first_of_text.setdefault(canonical_text(mended.text), mended)
-        if first is not mended and set(first.labels or ()) == set(mended.labels or ()):
-            changes.append(Change(example.id, f"removed: the same as row {first.id}", example.text, ""))
+        if not mended.text:
+            changes.append(Change(example.id, "removed: there is nothing else in its text", example.text, ""))
+            continue
+        text = canonical_text(mended.text)
+        first = first_of_text.setdefault(text, mended)
+        same = first_of_row.setdefault((text, frozenset(mended.labels or ())), mended)
+        if same is not mended:
+            changes.append(Change(example.id, f"removed: the same as row {same.id}", example.text, ""))
             continue
         if first is not mended:
             labels, others = "|".join(mended.labels or ()), "|".join(first.labels or ())
@@ -73,5 +80,5 @@ def _spellings(examples: Sequence[Example]) -> dict[str, str]:
     counts = Counter(label for example in examples for label in example.labels or ())
     variants: dict[str, list[str]] = defaultdict(list)
     for label in counts:
-        variants[canonical_text(label)].append(label)
-    return {label: max(variants[canonical_text(label)], key=lambda one: (counts[one], one)) for label in counts}
+        variants[without_spelling(label)].append(label)
+    return {label: max(variants[without_spelling(label)], key=lambda one: (counts[one], one)) for label in counts}
