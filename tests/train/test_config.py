@@ -2,6 +2,7 @@ import pytest
 
 from fenlei.errors import SettingsError
 from fenlei.train.config import TrainSettings
+from fenlei.train.recipes import settings_of
 
 
 def test_all_conflicts_are_raised_together():
@@ -76,3 +77,8 @@ def test_wider_encoders_learn_at_a_lower_rate():
     assert TrainSettings().encoder_rate(768) == pytest.approx(3e-5)
     assert TrainSettings().encoder_rate(384) == pytest.approx(1.2e-4)
     assert TrainSettings(learning_rate=1e-3).encoder_rate(768) == 1e-3
+
+
+def test_a_setting_that_there_is_not_is_named_with_the_nearest():
+    with pytest.raises(SettingsError, match="there is no setting 'epoch'; the nearest is 'epochs'"):
+        settings_of(epoch=3)

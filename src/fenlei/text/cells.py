@@ -147,7 +147,7 @@ def _name_of_number(label: Any) -> Any:
 
 def label_cell(labels: Sequence[str]) -> str:
     """One cell for several labels, which `LabelCells` takes apart again: joined by `|`, or a JSON list if need be."""
-    if any(_JOINT in label or label.startswith(_JSON) for label in labels):
+    if any(_JOINT in label or label.startswith(_JSON) or label.lower() in NO_LABEL for label in labels):
         return json.dumps(labels, ensure_ascii=False)
     return _JOINT.join(labels)
 

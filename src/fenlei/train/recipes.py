@@ -3,6 +3,7 @@
 from typing import Any
 
 from fenlei.errors import SettingsError
+from fenlei.text.labels import nearest_name
 from fenlei.train.config import TrainSettings
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -21,8 +22,12 @@ def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
         given: fields of `TrainSettings`.
 
     Raises:
-        SettingsError: there is no such recipe, or a value cannot be used.
+        SettingsError: there is no such recipe or field, or a value cannot be used.
     """
+    fields = TrainSettings.__dataclass_fields__
+    if unknown := [name for name in given if name not in fields]:
+        near = nearest_name(unknown[0], fields)
+        raise SettingsError(f"there is no setting {unknown[0]!r}" + (f"; the nearest is {near!r}" if near else ""))
     if recipe not in RECIPES:
         raise SettingsError(f"--recipe is {recipe!r}; accepted are {', '.join(RECIPES)}")
     return TrainSettings(**RECIPES[recipe] | given)
