@@ -89,9 +89,9 @@ def find_columns(
     """
     texts = text_columns(source, text)
     id_column = _named(source, id, "id") if id else _by_name(source.columns, ID_NAMES)
-    # A file that fenlei wrote has the groups it was told of, under a name of its own.
-    own = "group" if source.columns == (*WRITTEN, "group") else None
-    group_column = own if own and group not in source.columns else _named(source, group, "group") if group else None
+    if source.columns == (*WRITTEN, "group") and group not in source.columns:
+        group = "group"  # fenlei wrote the file, with the groups it was told of under a name of its own
+    group_column = _named(source, group, "group") if group else None
     if labels:
         found = tuple(_named(source, name, "label") for name in labels)
     elif named := _by_name(source.columns, LABEL_NAMES):
