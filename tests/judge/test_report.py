@@ -66,6 +66,21 @@ def test_every_figure_lies_in_its_interval_and_differences_are_paired(report):
     assert report.main_figure is report.figures["micro_f1"]
 
 
+def test_two_that_are_calibrated_alike_do_not_differ_beyond_chance():
+    beyond = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        true = rng.normal(-2, 2, (60, 8))
+        table = (rng.random(true.shape) < 1 / (1 + np.exp(-true))).astype(np.uint8)
+        one, other = (1 / (1 + np.exp(-1.25 * true - rng.normal(0, 0.3, true.shape))) for _ in range(2))
+        baseline = Baseline(name="another", predicted=(other > 0.5).astype(np.uint8), scores=other)
+        labels = [f"类{number}" for number in range(8)]
+        found = build_report(table, one, Decision(task="multilabel", thresholds=0.5), labels, baseline=baseline)
+        assert found.figures["calibration_error"].interval.low >= 0
+        beyond += found.comparison.differences["calibration_error"].interval.leaves_out_zero
+    assert beyond <= 1
+
+
 def test_text_is_aligned_with_chinese_labels_two_columns_wide(report):
     table = report.to_text().split("\n\n")
     labels = table[1].splitlines()

@@ -191,20 +191,22 @@ class _Judged:
         return cls(counts, values, resampled, per_label, resampled_f1)
 
     def figures(self) -> dict[str, Figure]:
-        return {name: _figure(name, value, self.resampled[name], least=0) for name, value in self.values.items()}
+        found = {
+            name: Figure(float(value), percentile_interval(self.resampled[name])) for name, value in self.values.items()
+        }
+        error = found["calibration_error"].value
+        interval = mirrored_interval(error, self.resampled["calibration_error"])
+        return found | {"calibration_error": Figure(error, Interval(max(interval.low, 0.0), interval.high))}
 
     def minus(self, other: "_Judged") -> dict[str, Figure]:
-        return {
-            name: _figure(name, value - other.values[name], self.resampled[name] - other.resampled[name], least=-1)
-            for name, value in self.values.items()
-        }
-
-
-def _figure(name: str, value: Floats, resampled: Floats, *, least: float) -> Figure:
-    if name != "calibration_error":
-        return Figure(float(value), percentile_interval(resampled))
-    interval = mirrored_interval(float(value), resampled)
-    return Figure(float(value), Interval(max(interval.low, least), interval.high))
+        apart = {name: float(value - other.values[name]) for name, value in self.values.items()}
+        resampled = {name: self.resampled[name] - other.resampled[name] for name in apart}
+        found = {name: Figure(value, percentile_interval(resampled[name])) for name, value in apart.items()}
+        # Noise raises both errors, and not alike: beyond chance is what both ways of reading the resamples say.
+        one = found["calibration_error"].interval
+        two = mirrored_interval(apart["calibration_error"], resampled["calibration_error"])
+        both = Interval(min(one.low, two.low), max(one.high, two.high))
+        return found | {"calibration_error": Figure(apart["calibration_error"], both)}
 
 
 def counted_figures(counts: Counts, task: Task, *, drawn_from: Counts | None = None) -> dict[str, Floats]:
