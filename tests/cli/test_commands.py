@@ -17,6 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from fenlei import Classifier, pair_texts
 from fenlei.cli import app
+from fenlei.cli.train import alone_in
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],
@@ -354,6 +355,13 @@ def test_two_commands_do_not_train_in_one_folder(fenlei, tmp_path):
     done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
     assert "another command" not in done.err
     assert not (tmp_path / "o.run" / ".lock").exists()
+
+
+def test_a_file_system_without_locks_is_no_reason_not_to_train(tmp_path, monkeypatch):
+    monkeypatch.setattr(FileLock, "acquire", lambda *_, **__: (_ for _ in ()).throw(NotImplementedError))
+    with alone_in(tmp_path):
+        (tmp_path / "works").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["works"]
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

@@ -191,6 +191,8 @@ def alone_in(run: Path) -> Iterator[None]:
         raise FenleiError(
             f"another command trains in {run} now", hint="wait for it, end it, or name another --out"
         ) from error
+    except (OSError, NotImplementedError):
+        pass  # a file system without locks
     try:
         yield
     finally:
