@@ -111,6 +111,20 @@ def test_a_damaged_xlsx_is_named(tmp_path):
         read_examples(tmp_path / "表.xlsx")
 
 
+@pytest.mark.parametrize("place", [0, 30], ids=["its header", "its content"])
+def test_a_damaged_sheet_is_named(tmp_path, place):
+    with xlsxwriter.Workbook(tmp_path / "表.xlsx") as book:
+        sheet = book.add_worksheet()
+        for number, cells in enumerate([("text", "label"), ("文", "甲"), ("书", "乙")]):
+            sheet.write_row(number, 0, cells)
+    content = bytearray((tmp_path / "表.xlsx").read_bytes())
+    start = content.index(b"xl/worksheets/sheet1.xml") + place
+    content[start : start + 8] = bytes(8)
+    (tmp_path / "表.xlsx").write_bytes(content)
+    with pytest.raises(DataError, match=r"表\.xlsx cannot be read as xlsx"):
+        read_examples(tmp_path / "表.xlsx")
+
+
 @pytest.mark.parametrize("separator", ["|", ",", "，", ";", "；", "、"])
 def test_separators_are_found_by_their_pieces(tmp_path, separator):
     rows = [(separator.join(labels), "文") for labels in (["财经", "体育"], ["体育"], ["财经"], ["体育", "财经"])]

@@ -5,10 +5,16 @@ A streaming search of the sheet's XML (ECMA-376, part 1, 18.3.1): its tags are f
 
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from fenlei.errors import DataError
+
+# What Python's zipfile raises where a file is damaged.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 _CHUNK = 1 << 20
 # Longer than any match: a formula has at most 8,192 characters.
@@ -36,7 +42,18 @@ class SheetMarks:
 
 
 def marks_of_first_sheet(path: Path) -> SheetMarks:
-    """The marks of the workbook's first sheet; none where its XML is written in another way."""
+    """The marks of the workbook's first sheet; none where its XML is written in another way.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        return _marks(path)
+    except _DAMAGED as error:
+        raise DataError(f"{path} cannot be read as xlsx: {error}") from error
+
+
+def _marks(path: Path) -> SheetMarks:
     marks = SheetMarks(defaultdict(set), defaultdict(set))
     first = 0
     if not zipfile.is_zipfile(path):  # a workbook of before 2007 under a newer name
