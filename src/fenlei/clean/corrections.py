@@ -12,10 +12,10 @@ from typing import Any
 
 from fenlei.clean.suspect_files import CORRECTED, ID, sheet_text
 from fenlei.errors import DataError
-from fenlei.text.cells import NO_LABEL, SEPARATORS
+from fenlei.text.cells import NO_LABEL, SEPARATORS, pieces_of
 from fenlei.text.example import Example, canonical_text, readable_text
 from fenlei.text.formats.json_records import LABELS, NOT_ANNOTATED
-from fenlei.text.labels import LabelSet, Task, nearest_name
+from fenlei.text.labels import LabelSet, Task, nearest_told
 from fenlei.text.repair import Change
 from fenlei.text.rows import Row
 from fenlei.text.sources import open_rows
@@ -169,9 +169,7 @@ class _Answers:
         names = list(dict.fromkeys(name.strip() for name in self._pieces(answer)))
         unknown = [name for name in names if name not in self._known]
         if unknown and not self._new_labels:
-            near = nearest_name(unknown[0], self._names)
-            nearest = f"; the nearest known one is {near!r}" if near else ""
-            reason = f"no row of the data has the label {unknown[0]!r}{nearest}"
+            reason = f"no row of the data has the label {unknown[0]!r}{nearest_told(unknown[0], self._names)}"
             raise _RefusedError(reason, "mend the answer, or allow new labels with --new-labels")
         if self._task == "multiclass" and len(names) != 1:
             reason = f"{len(names)} labels for row {id}; a multiclass task has exactly one a row"
@@ -195,7 +193,7 @@ class _Answers:
             return [cell]
         if cell.lower() in NO_LABEL:
             return []
-        splits = [[piece.strip() for piece in cell.split(sign) if piece.strip()] for sign in SEPARATORS if sign in cell]
+        splits = [pieces_of(cell, (sign,)) for sign in SEPARATORS if sign in cell]
         if not splits:
             return [cell]
         # The separator that leaves the fewest unknown pieces is meant, so that an error names the one mistyped.

@@ -52,9 +52,10 @@ def require_fitting(parts: Parts, settings: "TrainSettings") -> None:
 def say_unseen_by_dev(parts: Parts, console: "Console") -> None:
     """Tell which labels no dev row has, or every one: nothing can be fitted to them."""
     from fenlei.cli.reading import say
+    from fenlei.text.labels import LabelSet
 
     counts = Counter(label for row in parts["dev"] for label in row.labels or ())
-    labels = sorted({label for row in parts["train"] for label in row.labels or ()})
+    labels = LabelSet.from_examples(parts["train"]).names
     for what, found in (
         ("no dev row has", [label for label in labels if not counts[label]]),
         ("every dev row has", [label for label in labels if counts[label] == len(parts["dev"])]),

@@ -6,7 +6,7 @@ Shapes: B rows, C labels, D levels of parents above the deepest label and itself
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,11 @@ def certainty(rules: Rules, margins: Floats) -> Floats:
 
     Where exclusive groups overlap, or meet `at_most`, it may be less than that, never more.
     """
-    own, lead = _in_the_running(rules, margins)
-    row = _Rows(own, rules.raised(own), rules.apply(margins), _Tree.of(rules, margins.shape[1]))
-    comes, goes = _least_to_come(row, rules.at_most), _least_to_go(row, rules.at_most)
+    contested, raised, lead = rules.contested(margins)
+    given = rules.given(contested, raised)
+    own = _in_the_running(rules, contested)
+    row = _Rows(own, rules.raised(own), given, rules.at_most, _Tree.of(rules, margins.shape[1]))
+    comes, goes = _least_to_come(row), _least_to_go(row)
     if rules.at_least_one:
         reached = (own >= 0).sum(axis=1)
         passed, passing = _alone(row)
@@ -71,16 +73,18 @@ class _Tree:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Rows: (B, C) own margins, those lifted by what is below them, and which labels they get."""
+    """Rows: (B, C) own margins, those lifted by what is below them, and which labels they get, `most` at most."""
 
     own: Floats
     raised: Floats
     given: NDArray[np.bool_]
+    most: int | None
     tree: _Tree
 
-    def last_first(self, most: int) -> list[tuple[NDArray[np.int64], Integers]]:
+    @cached_property
+    def last_first(self) -> list[tuple[NDArray[np.int64], Integers]]:
         """The given labels from the lowest on: for each place the rows that have one there, and the labels there."""
-        order = np.argsort(np.where(self.given, self.raised, np.inf), axis=1, kind="stable")[:, :most]
+        order = np.argsort(np.where(self.given, self.raised, np.inf), axis=1, kind="stable")[:, : self.most]
         counts = self.given.sum(axis=1)
         return [
             (rows, order[rows, place]) for place in range(order.shape[1]) if len(rows := np.flatnonzero(place < counts))
@@ -94,37 +98,36 @@ class _Rows:
         return second
 
 
-def _in_the_running(rules: Rules, margins: Floats) -> tuple[Floats, Floats]:
-    """(B, C) margins, far below where an exclusive group has another winner; (B,) the least lead of a winner."""
-    own, _, lead = rules.contested(margins)
+def _in_the_running(rules: Rules, contested: Floats) -> Floats:
+    """(B, C) margins without those that only come in over another winner of their group, which its lead says."""
+    own = contested.copy()
     for group in rules.exclusive:
         contenders = rules.raised(own)[:, list(group)]
         highest = contenders.max(axis=1)
         for column, contender in zip(group, contenders.T, strict=True):
-            # It can only come in over the winner, which the lead says.
             behind = np.flatnonzero((highest >= 0) & (contender < highest))
             own[np.ix_(behind, np.array([column, *rules.descendants(column)]))] = -np.inf
-    return own, lead
+    return own
 
 
-def _least_to_come(row: _Rows, most: int | None) -> Floats:
+def _least_to_come(row: _Rows) -> Floats:
     """(B,) from a margin to where it brings a label in: 0, or over the lowest given one that it would not lift too."""
     bar = np.zeros_like(row.own)
-    if most is not None:
-        full = row.given.sum(axis=1) == most
+    if row.most is not None:
+        full = row.given.sum(axis=1) == row.most
         bar[full] = np.inf
-        for rows, label in reversed(row.last_first(most)):
+        for rows, label in reversed(row.last_first):
             rows, label = rows[full[rows]], label[full[rows]]
             passed = np.maximum(row.raised[rows, label], 0)[:, None]
             bar[rows] = np.where(row.tree.below(label), bar[rows], passed)
     return np.asarray(np.where(row.given, np.inf, bar - row.own).min(axis=1))
 
 
-def _least_to_go(row: _Rows, most: int | None) -> Floats:
+def _least_to_go(row: _Rows) -> Floats:
     """(B,) from a margin to where it takes a label away: 0, or under the highest other one that would not fall too."""
     floor = np.zeros_like(row.own)
-    if most is not None:
-        for rows, label in row.last_first(most):
+    if row.most is not None:
+        for rows, label in row.last_first:
             source = np.where(row.tree.below(label), row.own[rows], -np.inf).argmax(axis=1)
             out = row.given[rows] | row.tree.above(source)
             floor[rows, label] = np.maximum(np.where(out, -np.inf, row.raised[rows]).max(axis=1), 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fenlei.errors import SettingsError
 from fenlei.judge.metrics import Floats
-from fenlei.text.labels import nearest_name
+from fenlei.text.labels import nearest_told
 
 # Between the names of a parent and its child, as in `财经/股票`.
 LEVELS = "/"
@@ -76,6 +76,10 @@ class Rules:
     def apply(self, margins: Floats) -> NDArray[np.bool_]:
         """(B, C) margins -> (B, C), true where the row gets the label."""
         own, with_parents, _ = self.contested(margins)
+        return self.given(own, with_parents)
+
+    def given(self, own: Floats, with_parents: Floats) -> NDArray[np.bool_]:
+        """(B, C) margins as `contested` leaves them -> (B, C), true where the row gets the label."""
         chosen = with_parents >= 0
         if self.at_least_one:
             empty = np.flatnonzero(~chosen.any(axis=1))
@@ -86,10 +90,10 @@ class Rules:
         if self.at_most is not None:
             crowded = np.flatnonzero(chosen.sum(axis=1) > self.at_most)
             # A parent is at least as far above as its child, and of equals the one nearer the root comes first.
-            depth = np.array([len(self.ancestors(label)) for label in range(margins.shape[1])])
+            depth = np.array([len(self.ancestors(label)) for label in range(own.shape[1])])
             keys = np.where(chosen[crowded], with_parents[crowded], -np.inf)
             order = np.lexsort((np.broadcast_to(depth, keys.shape), -keys), axis=1)[:, : self.at_most]
-            kept = np.zeros((len(crowded), margins.shape[1]), dtype=bool)
+            kept = np.zeros((len(crowded), own.shape[1]), dtype=bool)
             np.put_along_axis(kept, order, values=True, axis=1)
             chosen[crowded] = kept & chosen[crowded]
         return chosen
@@ -192,10 +196,9 @@ def exclusive_by_name(groups: Sequence[str], labels: Sequence[str]) -> tuple[tup
         names = [name.strip() for name in group.split("|")]
         unknown = [name for name in names if name not in column]
         if unknown:
-            near = nearest_name(unknown[0], labels)
+            near = nearest_told(unknown[0], labels, words="the nearest is")
             raise SettingsError(
-                f"--exclusive {group!r}: {unknown[0]!r} is not a label"
-                + (f"; the nearest is {near!r}" if near else ""),
+                f"--exclusive {group!r}: {unknown[0]!r} is not a label{near}",
                 hint="`fenlei decide BUNDLE --show` lists the labels",
             )
         found.append(tuple(column[name] for name in names))

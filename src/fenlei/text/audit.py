@@ -231,13 +231,15 @@ def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence
 
 def _findings_of_joined_labels(labels: Mapping[str, Mapping[str, int]], task: Task | None) -> list[Finding]:
     """Names made of other labels: some rows are written with another separator than the rest."""
+    if task == "multiclass":
+        return []
     joined = {
         label: separator
         for label in labels
         for separator in SEPARATORS
         if separator in label and all(piece.strip() in labels for piece in label.split(separator))
     }
-    if task == "multiclass" or not joined:
+    if not joined:
         return []
     shown = ", ".join(f"{label!r} ({sum(labels[label].values()):,})" for label in list(joined)[:10])
     signs = " or ".join(map(repr, dict.fromkeys(joined.values())))

@@ -131,7 +131,7 @@ class LabelCells:
             return []
         cell = _name_of_number(cell)
         if isinstance(cell, str):
-            return [piece for piece in _pieces(cell, self._separators) if piece.strip().lower() not in self._no_label]
+            return [piece for piece in pieces_of(cell, self._separators) if piece.strip().lower() not in self._no_label]
         if not isinstance(cell, list):
             return None
         names = [_name_of_number(label) for label in cell]
@@ -170,7 +170,7 @@ def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collectio
     for forms in _FOUND_TOGETHER:
         separators = tuple(form for form in forms if any(form in cell for cell in texts))
         split = {
-            cell: _pieces(cell, separators)
+            cell: pieces_of(cell, separators)
             for cell in texts
             if cell not in known and any(separator in cell for separator in separators)
         }
@@ -188,7 +188,8 @@ def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collectio
     return best
 
 
-def _pieces(cell: str, separators: Sequence[str]) -> list[str]:
+def pieces_of(cell: str, separators: Sequence[str]) -> list[str]:
+    """The names in a cell, without white space around them; without separators the cell is one."""
     for separator in separators:
         cell = cell.replace(separator, separators[0])
     pieces = cell.split(separators[0]) if separators else [cell]

@@ -25,6 +25,8 @@ _FEW_ZEROS = 8
 
 # Python's way to keep a byte that is none of an encoding.
 _STRAY_BYTES = "surrogateescape"
+STRAY = re.compile("[\udc80-\udcff]")
+"""What `open_text` makes of such a byte."""
 
 # A file whose stray bytes are fewer, among the characters beyond ASCII, has that encoding.
 _FEW_STRAY = 0.01
@@ -68,7 +70,8 @@ def encoding_of(sample: bytes, *, whole: bool, name: str) -> str:
         if sample.startswith(mark):
             return encoding
     # A few zero bytes in UTF-8 are dirt in a cell, which is reported with its row.
-    if _decodes(sample, "utf-8", whole) and sample.count(0) * _FEW_ZEROS <= len(sample):
+    few_zeros = sample.count(0) * _FEW_ZEROS <= len(sample)
+    if few_zeros and _decodes(sample, "utf-8", whole):
         return "utf-8"
     # A zero byte stands in no text but UTF-16's and UTF-32's: in the high or the low byte of what is ASCII.
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
@@ -78,7 +81,7 @@ def encoding_of(sample: bytes, *, whole: bool, name: str) -> str:
             return encoding
     elif _decodes(sample, "gb18030", whole):
         return "gb18030"
-    if sample.count(0) * _FEW_ZEROS <= len(sample) and _nearly_decodes(sample, "utf-8", whole):
+    if few_zeros and _nearly_decodes(sample, "utf-8", whole):
         return "utf-8"
     if not (even or odd):
         if _nearly_decodes(sample, "gb18030", whole):
@@ -138,7 +141,7 @@ def reported(name: str, encoding: str) -> Iterator[None]:
 def _nearly_decodes(sample: bytes, encoding: str, whole: bool) -> bool:
     text = codecs.getincrementaldecoder(encoding)(_STRAY_BYTES).decode(sample, final=whole)
     beyond_ascii = sum(not char.isascii() for char in text)
-    return sum("\udc80" <= char <= "\udcff" for char in text) <= _FEW_STRAY * beyond_ascii
+    return len(STRAY.findall(text)) <= _FEW_STRAY * beyond_ascii
 
 
 def _decodes(sample: bytes, encoding: str, whole: bool) -> bool:

@@ -108,11 +108,9 @@ def without_spelling(label: str) -> str:
 
 def unknown_label(label: str, names: Collection[str]) -> str:
     """What an error says of a label that is none of a classifier's `names`."""
-    near = nearest_name(label, names)
-    nearest = f"; the nearest known one is {near!r}" if near else ""
-    return f"the label {label!r} is not among the {len(names)} labels of the training rows{nearest}"
+    return f"the label {label!r} is not among the {len(names)} labels of the training rows{nearest_told(label, names)}"
 
 
-def nearest_name(name: str, names: Collection[str]) -> str | None:
-    """The one of `names` that is most like `name`; None: none is like it."""
-    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=0.3)), None)
+def nearest_told(name: str, names: Collection[str], *, words: str = "the nearest known one is") -> str:
+    """The end of an error: which of `names` is most like `name`, behind a semicolon; empty if none is like it."""
+    return "".join(f"; {words} {near!r}" for near in difflib.get_close_matches(name, names, n=1, cutoff=0.3))

@@ -1,15 +1,12 @@
 """Rows of cells with their place in a file: what every format gives and every reader takes."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fenlei.errors import DataError
-
-# What `open_text` makes of a byte that is none of the file's encoding.
-_STRAY = re.compile("[\udc80-\udcff]")
+from fenlei.text.encoding import STRAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class RowSource:
 
 def _has_stray_bytes(value: Any) -> bool:
     if isinstance(value, str):
-        return _STRAY.search(value) is not None
+        return STRAY.search(value) is not None
     if isinstance(value, dict | list):
         return any(map(_has_stray_bytes, value.values() if isinstance(value, dict) else value))
     return False

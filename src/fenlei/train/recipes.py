@@ -3,7 +3,7 @@
 from typing import Any
 
 from fenlei.errors import SettingsError
-from fenlei.text.labels import nearest_name
+from fenlei.text.labels import nearest_told
 from fenlei.train.config import TrainSettings
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -26,8 +26,8 @@ def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
     """
     fields = TrainSettings.__dataclass_fields__
     if unknown := [name for name in given if name not in fields]:
-        near = nearest_name(unknown[0], fields)
-        raise SettingsError(f"there is no setting {unknown[0]!r}" + (f"; the nearest is {near!r}" if near else ""))
+        near = nearest_told(unknown[0], fields, words="the nearest is")
+        raise SettingsError(f"there is no setting {unknown[0]!r}{near}")
     if recipe not in RECIPES:
         raise SettingsError(f"--recipe is {recipe!r}; accepted are {', '.join(RECIPES)}")
     return TrainSettings(**RECIPES[recipe] | given)
