@@ -20,8 +20,8 @@ NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
 
 _JOINT = SEPARATORS[0]
 
-# What Excel shows, and exports to CSV, where a formula has failed.
-_EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
+EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
+"""What Excel shows, and exports to CSV, where a formula has failed; a cell that is nothing else is a bad one."""
 
 # A list of labels, or Label Studio's object.
 _JSON = ("[", '{"')
@@ -65,7 +65,7 @@ def _checked(text: Any, column: str, *, several: bool) -> str:
         return ""
     if not isinstance(text, str):
         raise CellError("the text is missing or no string", column, text)
-    if text in _EXCEL_ERRORS:
+    if text in EXCEL_ERRORS:
         raise CellError("Excel shows an error here", column, text)
     if "\0" in text:
         raise CellError("the text holds a NUL character", column, text)
@@ -99,7 +99,7 @@ class LabelCells:
             return tuple(column for column in self._columns.labels if self._flag(cells, column))
         [column] = self._columns.labels
         cell = cells.get(column)
-        if isinstance(cell, str) and cell in _EXCEL_ERRORS:
+        if isinstance(cell, str) and cell in EXCEL_ERRORS:
             raise CellError("Excel shows an error here", column, cell)
         names = self._names(cell)
         if names is None:
@@ -147,9 +147,13 @@ def _name_of_number(label: Any) -> Any:
 
 def label_cell(labels: Sequence[str]) -> str:
     """One cell for several labels, which `LabelCells` takes apart again: joined by `|`, or a JSON list if need be."""
-    if any(_JOINT in label or label.startswith(_JSON) or label.lower() in NO_LABEL for label in labels):
+    if any(map(_would_be_misread, labels)):
         return json.dumps(labels, ensure_ascii=False)
     return _JOINT.join(labels)
+
+
+def _would_be_misread(label: str) -> bool:
+    return _JOINT in label or label.startswith(_JSON) or label.lower() in NO_LABEL or label in EXCEL_ERRORS
 
 
 def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> tuple[str, ...]:
