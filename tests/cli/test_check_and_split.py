@@ -89,7 +89,7 @@ def test_what_is_there_is_never_mended_over(fenlei, files, tmp_path):
 
 
 def test_many_labels_are_cut_short(fenlei, tmp_path):
-    path = write(tmp_path / "a.csv", [(f"第{number}条消息", f"类{number}") for number in range(130)])
+    path = write(tmp_path / "a.csv", [(f"第{number}条消息", f"类{number % 130}") for number in range(260)])
     assert "and 30 rarer labels, all with --json" in fenlei("check", path, "--encoder", "none").out
     assert "and 30 rarer labels" in fenlei("split", path, "--out", tmp_path / "parts").out
 
@@ -175,9 +175,10 @@ def test_consoles_that_lack_characters(tmp_path, encoding):
     assert "\\U00020bb7" in done.stdout.decode(encoding)
 
 
-def test_errors_of_the_system_are_told_without_a_traceback(fenlei, files, tmp_path):
+def test_errors_of_the_system_are_told_without_a_traceback(fenlei, tmp_path):
     (tmp_path / "file").write_text("x")
-    refused = fenlei("split", files[1], "--ratios", "1:1", "--out", tmp_path / "file", expect=1)
+    path = write(tmp_path / "a.csv", [("央行降息", "财经"), ("球队夺冠", "财经")])
+    refused = fenlei("split", path, "--ratios", "1:1", "--out", tmp_path / "file", expect=1)
     assert refused.err.splitlines()[-1].startswith("error: ")
 
 
@@ -186,6 +187,13 @@ def test_parts_are_files_in_the_folder_that_was_named(fenlei, files, tmp_path, n
     done = fenlei("split", files[0], "--out", tmp_path / "o" / "parts", "--ratios", f"{name}=1,b=1", expect=1)
     assert f"--ratios calls a part {name!r}; each part becomes a file of its name" in done.err
     assert not (tmp_path / "o").exists()
+
+
+def test_a_split_with_an_empty_part_is_none(fenlei, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n股票涨,甲\n球队赢,乙\n新药上市,丙\n", encoding="utf-8")
+    done = fenlei("split", tmp_path / "a.csv", "--out", tmp_path / "x", expect=1)
+    assert "the part dev would have none of the 3 rows" in done.err
+    assert not (tmp_path / "x").exists()
 
 
 def test_folds_and_ratios_are_one_or_the_other(fenlei, files, tmp_path):

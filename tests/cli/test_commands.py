@@ -234,7 +234,9 @@ def test_predict_keeps_rows_and_columns(fenlei, bundle, tmp_path):
 
 def test_predict_lines_and_json_lines(fenlei, bundle, tmp_path):
     (tmp_path / "a.txt").write_text("球队今天进决赛\n\n银行利率\n", encoding="utf-8")
-    lines = fenlei("predict", bundle, tmp_path / "a.txt", *QUICK).out.split("\n")
+    done = fenlei("predict", bundle, tmp_path / "a.txt", *QUICK)
+    assert "remark     1 rows have no text" in done.err
+    lines = done.out.split("\n")
     assert [line.split("\t")[1] for line in lines[:-1]] == ["球队今天进决赛", "", "银行利率"]
     assert lines[0].split("\t")[0] == "体育"
     (tmp_path / "a.jsonl").write_text('{"text": "银行利率", "n": 1}\n', encoding="utf-8")

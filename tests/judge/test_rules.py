@@ -94,6 +94,9 @@ def test_rules_that_cannot_be_are_refused():
     labels = ["利好", "利空", "中性"]
     assert exclusive_by_name(["利好|利空", "利空 | 中性"], labels) == ((0, 1), (1, 2))
     assert exclusive_by_name(["none"], labels) == ()
+    assert exclusive_by_name(['["A|1", "B"]', "B|3"], ["3", "A|1", "B"]) == ((1, 2), (2, 0))
+    with pytest.raises(SettingsError, match=r"'\[1, 2\]' is not a label"):
+        exclusive_by_name(["[1, 2]"], ["3", "A|1", "B"])
     with pytest.raises(SettingsError, match=r"--exclusive '利好\|利多': '利多' is not a label; the nearest is"):
         exclusive_by_name(["利好|利多"], labels)
 

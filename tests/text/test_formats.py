@@ -74,6 +74,11 @@ def test_folders_of_classes(tmp_path):
         ("财经/1.txt", "股价上涨，\n成交放大", ("财经",)),
         ("财经/2.txt", "央行降息", ("财经",)),
     ]
+    (tmp_path / "语料" / "财经" / "2023").mkdir()
+    (tmp_path / "语料" / "财经" / "2023" / "3.txt").write_text("汇率走低")
+    note = read_examples(tmp_path / "语料").notes[0]
+    assert "; files beside the classes are not read: 1, such as 说明.txt" in note
+    assert "; folders inside a class are not read: 1, such as 财经/2023" in note
     (tmp_path / "语料" / "体育" / "2.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe")
     table = read_examples(tmp_path / "语料", SKIP)
     assert len(table.examples) == 3

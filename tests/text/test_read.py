@@ -394,13 +394,17 @@ def test_sheets_that_are_not_read_are_named(tmp_path):
             sheet = book.add_worksheet(name)
             sheet.write_row(0, 0, header)
             sheet.write_row(1, 0, ["文", "甲"])
-    assert read_examples(path).notes[0].endswith("; sheets not read: 数据2")
+    assert (
+        read_examples(path)
+        .notes[0]
+        .endswith("; only the first sheet is read (another can be moved to the front), not 数据2")
+    )
     with xlsxwriter.Workbook(path) as book:
         book.add_worksheet("说明").write(0, 0, "本表由舆情组填写")
         book.add_worksheet("数据").write_row(0, 0, ["文本", "标签"])
     with pytest.raises(DataError, match="no column looks like the text") as refused:
         read_examples(path)
-    assert "sheets not read: 数据: only the first one is" in refused.value.hint
+    assert "only the first sheet is read (another can be moved to the front), not 数据" in refused.value.hint
 
 
 def test_columns_of_the_training_are_taken_where_the_file_has_them(tmp_path):

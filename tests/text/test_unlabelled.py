@@ -17,6 +17,7 @@ def test_texts_to_predict_keep_their_other_columns(tmp_path):
     lines = TextSource("甲文\n\n乙文\n".encode("gbk"), ReadOptions())
     assert lines.columns == ()
     assert [row.text for row in lines] == ["甲文", "", "乙文"]
+    assert (source.empty, lines.empty) == (0, 1)
 
 
 def test_bad_rows_to_predict(tmp_path):

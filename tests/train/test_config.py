@@ -82,3 +82,9 @@ def test_wider_encoders_learn_at_a_lower_rate():
 def test_a_setting_that_there_is_not_is_named_with_the_nearest():
     with pytest.raises(SettingsError, match="there is no setting 'epoch'; the nearest is 'epochs'"):
         settings_of(epoch=3)
+
+
+def test_a_setting_of_windows_where_there_are_none_is_refused():
+    with pytest.raises(SettingsError, match="--window-overlap says how windows are made, and long texts are cut here"):
+        settings_of(window_overlap=0.5)
+    assert settings_of("strong", window_overlap=0.5).window_overlap == 0.5

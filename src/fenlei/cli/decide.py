@@ -59,7 +59,9 @@ def decide(
     ] = None,
     exclusive: Annotated[
         list[str] | None,
-        typer.Option(help="Labels of which a text has one at most, as 'A|B'; once a group; 'none' lifts all."),
+        typer.Option(
+            help="Labels of which a text has one at most, as 'A|B' or a JSON list; once a group; 'none' lifts all."
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Only print the rule.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Bring back the rule before the last change.")] = False,

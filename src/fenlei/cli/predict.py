@@ -58,5 +58,7 @@ def predict(
             if before:
                 say(console, f"resumed    {before:,} rows were labelled by an earlier run")
     say_skipped(console, texts.skipped)
+    if texts.empty:
+        say(console, f"remark     {texts.empty:,} rows have no text: what they are labelled says nothing about them")
     if out:
         say(console, f"labelled   {out}")

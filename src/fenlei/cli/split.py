@@ -62,6 +62,11 @@ def split(
     read_options = ReadOptions(**reading)
     rows = read_labelled(data, read_options, console, task=settled)
     parts = split_examples(rows, settled, ratios=shares, seed=seed, near=near, first_has_all=folds is None)
+    if empty := [name for name, part in parts.items() if not part]:
+        raise DataError(
+            f"the part {empty[0]} would have none of the {len(rows):,} rows: too few, or their labels too rare",
+            hint="give more rows, or fewer parts (--ratios 9:1)",
+        )
     for name, part in parts.items():
         write_examples(files[name], part)
         say(console, f"wrote      {files[name]}: {len(part):,} rows")

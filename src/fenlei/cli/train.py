@@ -106,31 +106,30 @@ def train(
         say(console, "resumed    from the start: the run had not come to its training yet, or it was done")
         resume = False
     files = {name: paths for name, paths in (("train", data), ("dev", dev), ("test", test)) if paths}
-    parts = read_labelled_parts(files, read_options, console, task=settings.task)
-    say_audit(parts, settings.task, console)
-    # Leaked rows go before a dev part is cut, so that none gets into dev either.
-    parts = without_leaks(parts, leaks, run / "leaks.csv", console)
     every_file = [path for paths in files.values() for path in paths]
-    # Of all rows: a part of them may lack the only row with two labels.
-    settings = replace(settings, task=settings.task or settle_task(parts["train"]))
-    cut = missing_parts(parts, settings)
-    if cut and (own := _read_from(run / "split", every_file)):
-        raise DataError(
-            f"{own} lies where the parts would be written", hint="give --dev and --test too, or name another --out"
-        )
-    parts = parts | cut
-    require_fitting(parts, settings)
-    if dev:
-        say_unseen_by_dev(parts, console)
-    record = {
-        "files": {name: [str(path) for path in files.get(name, ())] for name in ("train", "dev", "test")},
-        "rows": {name: len(rows) for name, rows in parts.items()},
-        "text_columns": list(read_options.text_columns),
-        "label_columns": list(read_options.label_columns),
-        "pair": read_options.pair,
-    }
-    run.mkdir(parents=True, exist_ok=True)
     with alone_in(run):
+        parts = read_labelled_parts(files, read_options, console, task=settings.task)
+        say_audit(parts, settings.task, console)
+        # Leaked rows go before a dev part is cut, so that none gets into dev either.
+        parts = without_leaks(parts, leaks, run / "leaks.csv", console)
+        # Of all rows: a part of them may lack the only row with two labels.
+        settings = replace(settings, task=settings.task or settle_task(parts["train"]))
+        cut = missing_parts(parts, settings)
+        if cut and (own := _read_from(run / "split", every_file)):
+            raise DataError(
+                f"{own} lies where the parts would be written", hint="give --dev and --test too, or name another --out"
+            )
+        parts = parts | cut
+        require_fitting(parts, settings)
+        if dev:
+            say_unseen_by_dev(parts, console)
+        record = {
+            "files": {name: [str(path) for path in files.get(name, ())] for name in ("train", "dev", "test")},
+            "rows": {name: len(rows) for name, rows in parts.items()},
+            "text_columns": list(read_options.text_columns),
+            "label_columns": list(read_options.label_columns),
+            "pair": read_options.pair,
+        }
         if not resume:
             _delete_leavings(run, every_file)
         write_split(run / "split", cut, settings.seed, console)
@@ -177,13 +176,14 @@ def train(
 
 @contextmanager
 def alone_in(run: Path) -> Iterator[None]:
-    """Keep other processes from training in the folder of a run.
+    """Keep other processes from training in the folder of a run, which is made; nothing in it, and it goes again.
 
     Raises:
         FenleiError: one does.
     """
     from filelock import FileLock, Timeout
 
+    run.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -200,6 +200,8 @@ def alone_in(run: Path) -> Iterator[None]:
         with suppress(OSError):
             Path(lock.lock_file).unlink()
         lock.release()
+        with suppress(OSError):
+            run.rmdir()
 
 
 def folder_of_run(out: Path) -> Path:

@@ -6,6 +6,7 @@ conflict is not touched.
 Shapes: B rows, C labels.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -183,7 +184,7 @@ def parents_by_name(labels: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def exclusive_by_name(groups: Sequence[str], labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Columns of groups such as `A|B`; the single group `none` stands for no group.
+    """Columns of groups such as `A|B`, or `["A|1", "B"]` where a name holds `|`; the single group `none` is no group.
 
     Raises:
         SettingsError: a name is no label.
@@ -193,7 +194,7 @@ def exclusive_by_name(groups: Sequence[str], labels: Sequence[str]) -> tuple[tup
     column = {name: place for place, name in enumerate(labels)}
     found = []
     for group in groups:
-        names = [name.strip() for name in group.split("|")]
+        names = _names_in(group)
         unknown = [name for name in names if name not in column]
         if unknown:
             near = nearest_told(unknown[0], labels, words="the nearest is")
@@ -203,3 +204,13 @@ def exclusive_by_name(groups: Sequence[str], labels: Sequence[str]) -> tuple[tup
             )
         found.append(tuple(column[name] for name in names))
     return tuple(found)
+
+
+def _names_in(group: str) -> list[str]:
+    try:
+        listed = json.loads(group)
+    except ValueError:
+        listed = None
+    if isinstance(listed, list) and all(isinstance(name, str) for name in listed):
+        return listed
+    return [name.strip() for name in group.split("|")]

@@ -1,6 +1,6 @@
 """Texts -> scores -> labels: the classifier as its users hold it, from Python and behind the command line."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,7 @@ class Classifier:
         rules: Rules | None = None,
         examples: Iterable[Example] | None = None,
         source: str = "other rows",
-        advance: Callable[[int], None] = lambda texts: None,
+        advance: Advance = lambda texts: None,
     ) -> "Classifier":
         """The same classifier with its decision fitted anew; the present one is kept beside it.
 
@@ -232,15 +232,11 @@ class Classifier:
     def _with(self, bundle: Bundle) -> "Classifier":
         return Classifier(bundle, self._runtime)
 
-    def logits(
-        self, texts: Iterable[str], *, advance: Callable[[int], None] = lambda texts: None
-    ) -> NDArray[np.float32]:
+    def logits(self, texts: Iterable[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
         """(B, C) raw outputs, in the order of `texts` and of `labels`; arguments and errors as for `scores`."""
         return self._scorer.logits(texts, advance=advance)
 
-    def scores(
-        self, texts: Iterable[str], *, advance: Callable[[int], None] = lambda texts: None
-    ) -> NDArray[np.float64]:
+    def scores(self, texts: Iterable[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float64]:
         """(B, C) calibrated scores in [0, 1], in the order of `texts` and of `labels`.
 
         Args:
@@ -253,7 +249,7 @@ class Classifier:
         return self._scorer.scores(texts, advance=advance)
 
     def predict(
-        self, texts: Iterable[str], *, top_k: int | None = None, advance: Callable[[int], None] = lambda texts: None
+        self, texts: Iterable[str], *, top_k: int | None = None, advance: Advance = lambda texts: None
     ) -> list[Prediction]:
         """The labels of each text, and of long texts that were read in windows those that decided.
 
@@ -264,6 +260,7 @@ class Classifier:
 
         Raises:
             DataError: `texts` is one string or a whole table, or holds something that is no text.
+            SettingsError: `top_k` is below 0.
         """
         scores, deciding = self._scorer.scores_and_deciding(texts, advance=advance)
         return decide(self.decision, self.labels, scores, deciding, top_k=top_k)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.errors import SettingsError
 from fenlei.judge.decision import Decision
 from fenlei.predict.scoring import Deciding
 
@@ -48,7 +49,12 @@ def decide(
         scores: in [0, 1].
         deciding: the windows that decided them; None: every text is one window.
         top_k: how many scores an answer keeps; None: all.
+
+    Raises:
+        SettingsError: `top_k` is below 0.
     """
+    if top_k is not None and top_k < 0:
+        raise SettingsError(f"top_k is {top_k}; it must be 0 or more, or None for all labels")
     decided, unsure = decision.apply(scores), decision.needs_person(scores)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
     predictions = []

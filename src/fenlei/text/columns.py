@@ -151,7 +151,7 @@ def _not_found(source: RowSource, what: str) -> DataError:
     elif len(source.columns) == 1 and source.format == "csv":
         hint += "; if it should have several columns, put commas, tabs or semicolons between them"
     if source.not_read:
-        hint += f"; {source.not_read}: only the first one is, so move or copy the one you mean to the front"
+        hint += f"; {source.not_read}"
     return DataError(
         f"{source.name}: no column looks like the {what}; its columns are {', '.join(source.columns)}", hint=hint
     )

@@ -32,6 +32,7 @@ class TextSource:
         format: of the file.
         columns: of the file; empty for plain lines.
         skipped: the bad rows that were left out so far.
+        empty: how many rows so far have no text; they are given all the same, so that every row gets an answer.
 
     Raises:
         DataError: the file or its text column is missing; while iterating: a bad row that is not to be skipped.
@@ -47,6 +48,7 @@ class TextSource:
         self.format = self._rows.format
         self.columns = () if self.format == "lines" else self._rows.columns
         self.skipped: list[BadRow] = []
+        self.empty = 0
         self._text = text_columns(self._rows, options.text_columns or present(self._rows, options.trained_text))
 
     def fingerprint(self) -> dict[str, Any]:
@@ -75,4 +77,5 @@ class TextSource:
                     raise DataError(str(bad), hint="mend it, or leave it out with --on-bad-row skip") from error
                 self.skipped.append(bad)
                 continue
+            self.empty += not text
             yield TextRow(text, row.cells)

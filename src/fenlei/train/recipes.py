@@ -13,6 +13,8 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """What each sets otherwise than `TrainSettings` does by itself."""
 
+_OF_WINDOWS = ("window_overlap", "window_join", "max_windows")
+
 
 def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
     """The settings of a recipe, with those given in place of its own.
@@ -22,7 +24,7 @@ def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
         given: fields of `TrainSettings`.
 
     Raises:
-        SettingsError: there is no such recipe or field, or a value cannot be used.
+        SettingsError: there is no such recipe or field, or a value cannot be used or says nothing.
     """
     fields = TrainSettings.__dataclass_fields__
     if unknown := [name for name in given if name not in fields]:
@@ -30,4 +32,10 @@ def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
         raise SettingsError(f"there is no setting {unknown[0]!r}{near}")
     if recipe not in RECIPES:
         raise SettingsError(f"--recipe is {recipe!r}; accepted are {', '.join(RECIPES)}")
-    return TrainSettings(**RECIPES[recipe] | given)
+    settings = TrainSettings(**RECIPES[recipe] | given)
+    if settings.truncation != "windows" and (idle := [name for name in _OF_WINDOWS if name in given]):
+        flag = idle[0].replace("_", "-")
+        raise SettingsError(
+            f"--{flag} says how windows are made, and long texts are cut here", hint="add --truncation windows"
+        )
+    return settings

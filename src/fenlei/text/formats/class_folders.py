@@ -32,6 +32,7 @@ def open_class_folders(folder: Path, encoding: str | None) -> RowSource:
         ("id", "text", "labels"),
         lambda: (_row(number, file, folder, encoding) for number, file in enumerate(_files(folder), 1)),
         [str(folder.resolve()), _digest(folder)],
+        _not_read(folder),
     )
 
 
@@ -45,8 +46,25 @@ def _row(number: int, file: Path, folder: Path, encoding: str | None) -> Row:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for sub in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        yield from sorted(path for path in sub.iterdir() if path.is_file() and not path.name.startswith("."))
+    for sub in _shown(folder):
+        yield from (path for path in _shown(sub) if path.is_file())
+
+
+def _shown(folder: Path) -> list[Path]:
+    """What lies in a folder and is not hidden, in order; of a file nothing."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
+def _not_read(folder: Path) -> str:
+    """Files beside the classes, and folders within them."""
+    beside = [path for path in _shown(folder) if path.is_file()]
+    within = [path for sub in _shown(folder) for path in _shown(sub) if path.is_dir()]
+    kinds = (("files beside the classes", beside), ("folders inside a class", within))
+    return "; ".join(
+        f"{what} are not read: {len(found):,}, such as {found[0].relative_to(folder).as_posix()}"
+        for what, found in kinds
+        if found
+    )
 
 
 def _digest(folder: Path) -> str:

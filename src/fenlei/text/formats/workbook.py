@@ -30,7 +30,9 @@ def open_workbook(path: Path) -> RowSource:
     if not header:
         raise DataError(f"{path}: the first sheet is empty")
     columns = distinct_columns(header, str(path), line=line)
-    not_read = f"sheets not read: {', '.join(more)}" if more else ""
+    not_read = (
+        f"only the first sheet is read (another can be moved to the front), not {', '.join(more)}" if more else ""
+    )
     return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, marks, columns), identity_of(path), not_read)
 
 
