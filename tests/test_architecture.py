@@ -18,6 +18,7 @@ STAGES = [
     "errors",
     "atomic",
     "csv_text",
+    "digests",
     "plain_table",
     "runtime",
     "text",

@@ -1,6 +1,8 @@
 import pytest
+from filelock import FileLock
 
-from fenlei.atomic import atomic_file, atomic_folder, delete_torn, is_occupied, write_text
+from fenlei.atomic import alone_at, atomic_file, atomic_folder, delete_torn, is_occupied, write_text
+from fenlei.errors import FenleiError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -25,7 +27,8 @@ def test_what_a_kill_left_is_found(tmp_path):
 
 
 def test_a_written_file_is_readable_by_others_as_usual(tmp_path):
-    write_text(tmp_path / "ours.txt", "1")
+    with atomic_file(tmp_path / "ours.txt") as temporary:
+        temporary.touch(0o600)  # as some writers do
     (tmp_path / "plain.txt").write_text("1")
     assert (tmp_path / "ours.txt").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
 
@@ -69,3 +72,29 @@ def test_a_place_is_occupied_by_a_file_or_by_what_a_folder_holds(tmp_path):
     (tmp_path / "file").write_text("")
     assert is_occupied(tmp_path / "file")
     assert is_occupied(tmp_path)
+
+
+def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "old").write_text("1")
+    (tmp_path / "bundle").symlink_to(tmp_path / "disk")
+    with atomic_folder(tmp_path / "bundle") as folder:
+        (folder / "new").write_text("2")
+    assert (tmp_path / "bundle").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["new"]
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle", "disk"}
+
+
+def test_two_processes_do_not_work_on_one_file(tmp_path):
+    with FileLock(tmp_path / ".a.lock"), pytest.raises(FenleiError, match="another command works on"):
+        alone_at(tmp_path / "a").__enter__()
+    with alone_at(tmp_path / "new" / "a"):
+        (tmp_path / "new" / "a").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+
+
+def test_a_file_system_without_locks_is_no_reason_not_to_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(FileLock, "acquire", lambda *_, **__: (_ for _ in ()).throw(NotImplementedError))
+    with alone_at(tmp_path / "a"):
+        (tmp_path / "works").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["works"]

@@ -9,8 +9,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from fenlei.errors import FenleiError
 
 # Of renameat2(2): relative to the working folder; both names stay and change what they stand for.
 _HERE, _RENAME_EXCHANGE = -100, 2
@@ -50,13 +52,45 @@ def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
 
 
 @contextmanager
+def alone_at(path: Path) -> Iterator[None]:
+    """Keep other processes from working on a file or folder for as long as the block runs.
+
+    Where the file system has no locks, nobody is kept off.
+
+    Raises:
+        FenleiError: one does.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FenleiError(
+            f"another command works on {path} now", hint="wait for it, end it, or name another --out"
+        ) from error
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        # Before it is released: who opens it now has the file that nobody else will find.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+@contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`; it becomes `path` when the block ends well.
 
     A folder that was at `path` is replaced at that moment and not before; callers that
     must not overwrite check first. Where the system cannot exchange two folders, a kill between two renames leaves
-    the one that was there beside `path`, in a hidden folder with `.old.` in its name.
+    the one that was there beside `path`, in a hidden folder with `.old.` in its name. A link stays one: the folder
+    that it names is replaced.
     """
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
     try:

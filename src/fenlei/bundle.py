@@ -40,6 +40,9 @@ _HELD_OUT = "held-out"
 _BASELINE = "baseline"
 _REPORT = "report"
 
+# Fields of a network's config that decide no answer.
+_NO_MATTER = frozenset({"_name_or_path", "architectures", "dtype", "transformers_version"})
+
 # Numbers kept of the rows that a decision was fitted on: 36 MB with both models' logits.
 _HELD_OUT_CELLS = 1 << 22
 
@@ -80,11 +83,16 @@ class Bundle:
     def fingerprint(self) -> str:
         """One number for all that decides an answer."""
         digest = hashlib.blake2b(self._weights().encode(), digest_size=16)
+        rest: list[Any] = [self.decision.decision.to_dict(), asdict(self.decision.blend), self.labels.names]
+        rest += [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.classifier.pooling]
+        # Such as the activation; where it lies and what wrote it decide nothing.
+        config = self.classifier.network.config.to_diff_dict()
+        rest.append({name: config[name] for name in sorted(config) if name not in _NO_MATTER})
         if self.decision.blend.baseline:
-            digest.update(self.baseline.weights.tobytes())
-        rule = [self.decision.decision.to_dict(), asdict(self.decision.blend)]
-        rest = [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.labels.names, rule]
-        digest.update(json.dumps(rest, ensure_ascii=False).encode())
+            for array in (self.baseline.idf, self.baseline.weights, self.baseline.bias):
+                digest.update(array.tobytes())
+            rest.append(self.baseline.vocabulary)
+        digest.update(json.dumps(rest, sort_keys=True).encode())
         return digest.hexdigest()
 
     def _weights(self) -> str:
@@ -130,7 +138,8 @@ class Bundle:
             BundleError: `folder` is no bundle, or one of another classifier.
         """
         manifest = read_manifest(folder)
-        if manifest["weights"] != self._weights():
+        own = self._weights()
+        if manifest.get("weights", own) != own:  # early bundles do not say
             raise BundleError(
                 f"{folder} holds another classifier than this decision was fitted for",
                 hint="name the folder that the classifier was loaded from",

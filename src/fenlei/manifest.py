@@ -1,12 +1,12 @@
 """A bundle's manifest: what is in the folder, and whether it is still what was written."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import fenlei
 from fenlei.atomic import write_text
+from fenlei.digests import sha256_of
 from fenlei.errors import BundleError
 
 FORMAT = 1
@@ -39,6 +39,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} has bundle format {found!r}; this fenlei {fenlei.__version__} reads format {FORMAT}",
             hint="use the fenlei version that wrote it, or train again",
         )
+    if not isinstance(manifest.get("files"), dict):
+        raise BundleError(f"{path} is damaged: it names no files", hint="copy or train the bundle again")
     return manifest
 
 
@@ -50,8 +52,7 @@ def digests_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 def digest_of(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of one file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def verify(folder: Path, files: dict[str, dict[str, Any]]) -> None:

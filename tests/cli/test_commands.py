@@ -17,7 +17,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from fenlei import Classifier, pair_texts
 from fenlei.cli import app
-from fenlei.cli.train import alone_in
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],
@@ -347,23 +346,21 @@ def test_labels_that_dev_has_not_are_told(fenlei, tmp_path):
     assert "every dev row has 1 of 3 labels" in done.err
 
 
-def test_two_commands_do_not_train_in_one_folder(fenlei, tmp_path):
+def test_two_commands_do_not_work_on_one_folder_or_file(fenlei, bundle, tmp_path, tiny_encoder):
     data = write_rows(tmp_path / "a.csv", 60, seed=3)
-    (tmp_path / "o.run").mkdir()
-    with FileLock(tmp_path / "o.run" / ".lock"):
-        done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
-    assert "another command trains in" in done.err
-    assert not (tmp_path / "o.run" / "split").exists()
-    done = fenlei("train", data, "--out", tmp_path / "o", "--encoder", "nowhere", expect=1)
-    assert "another command" not in done.err
-    assert not (tmp_path / "o.run" / ".lock").exists()
-
-
-def test_a_file_system_without_locks_is_no_reason_not_to_train(tmp_path, monkeypatch):
-    monkeypatch.setattr(FileLock, "acquire", lambda *_, **__: (_ for _ in ()).throw(NotImplementedError))
-    with alone_in(tmp_path):
-        (tmp_path / "works").touch()
-    assert [path.name for path in tmp_path.iterdir()] == ["works"]
+    commands = {
+        "o.run": ["train", data, "--out", tmp_path / "o", "--encoder", "nowhere"],
+        "l": ["losses", data, "--out", tmp_path / "l", "--encoder", tiny_encoder],
+        "p.csv": ["predict", bundle, data, "--out", tmp_path / "p.csv"],
+    }
+    for name, command in commands.items():
+        before = set(tmp_path.iterdir())
+        with FileLock(tmp_path / f".{name}.lock"):
+            done = fenlei(*command, *QUICK, expect=1)
+        assert f"another command works on {tmp_path / name} now" in done.err
+        assert set(tmp_path.iterdir()) - before <= {tmp_path / f".{name}.lock"}
+    assert "another command" not in fenlei(*commands["o.run"], expect=1).err
+    assert not (tmp_path / ".o.run.lock").exists()
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from copy import deepcopy as copy_of
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,9 @@ from fenlei import (
     open_runtime,
 )
 from fenlei.bundle import Bundle
+from fenlei.judge.blend import Blend
+from fenlei.judge.decision import Decision
+from fenlei.text.labels import LabelSet
 from fenlei.text.split import split_examples
 from fenlei.train.journal import Journal
 
@@ -284,6 +288,63 @@ def test_a_manifest_that_does_not_fit_is_refused(copy):
     (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(BundleError, match=r"fenlei\.json does not describe this bundle: KeyError\('task'\)"):
         Bundle.read(copy)
+    del manifest["files"]
+    (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError, match=r"fenlei\.json is damaged: it names no files"):
+        Bundle.read(copy)
+
+
+def test_rows_are_examples_and_no_file(trained):
+    for use in (trained.evaluate, lambda rows: trained.refit_decision(examples=rows)):
+        with pytest.raises(DataError, match="examples are needed, and this is a str: 'test.csv'"):
+            use("test.csv")
+
+
+def changed_tokenizer(bundle):
+    tokenizer = copy_of(bundle.tokenizer)
+    tokenizer.tokenizer.no_padding()
+    tokenizer.tokenizer.add_tokens(["新词"])
+    return {"tokenizer": tokenizer}
+
+
+def changed_config(bundle):
+    classifier = copy_of(bundle.classifier)
+    classifier.network.config.hidden_act = "relu"
+    return {"classifier": classifier}
+
+
+def changed_weight(bundle):
+    classifier = copy_of(bundle.classifier)
+    with torch.no_grad():
+        next(classifier.parameters()).view(-1)[0] += 1
+    return {"classifier": classifier}
+
+
+CHANGES = {
+    "weight": changed_weight,
+    "config": changed_config,
+    "tokenizer": changed_tokenizer,
+    "text": lambda bundle: {"text": replace(bundle.text, max_tokens=39)},
+    "labels": lambda bundle: {"labels": LabelSet(bundle.labels.names[::-1])},
+    "decision": lambda bundle: {"decision": replace(bundle.decision, decision=Decision.default("multilabel"))},
+    "blend": lambda bundle: {"decision": replace(bundle.decision, blend=Blend(encoder=0.5, baseline=0.25))},
+    "idf": lambda bundle: {"baseline": replace(bundle.baseline, idf=bundle.baseline.idf + 1)},
+    "bias": lambda bundle: {"baseline": replace(bundle.baseline, bias=bundle.baseline.bias + 1)},
+    "linear weights": lambda bundle: {"baseline": replace(bundle.baseline, weights=bundle.baseline.weights + 1)},
+    "vocabulary": lambda bundle: {"baseline": replace(bundle.baseline, vocabulary=bundle.baseline.vocabulary[::-1])},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_decides_an_answer_changes_the_fingerprint(folder, change):
+    bundle = Bundle.read(folder)
+    bundle = replace(bundle, decision=replace(bundle.decision, blend=Blend(encoder=0.5, baseline=0.5)))
+    assert replace(bundle, **CHANGES[change](bundle)).fingerprint() != bundle.fingerprint()
+
+
+def test_a_fingerprint_is_that_of_the_content_wherever_it_lies(trained, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    assert Bundle.read(tmp_path / "elsewhere").fingerprint() == trained.fingerprint()["content"]
 
 
 def test_nothing_in_a_bundle_is_a_pickle(folder):

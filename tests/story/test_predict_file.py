@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import fastexcel
@@ -34,8 +35,10 @@ class Stub(Classifier):
     def __init__(self, kill_after=None):
         self.left = kill_after
 
+    content = "stub"
+
     def fingerprint(self):
-        return {"content": "stub"}
+        return {"content": self.content}
 
     def scores(self, texts, *, advance=lambda texts: None):
         if self.left is not None:
@@ -65,12 +68,12 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 10)
 
 
-def source(folder, rows=ROWS):
+def source(folder, rows=ROWS, options=None):
     path = folder / "文本.csv"
     if not path.exists():
         with path.open("w", encoding="gb18030", newline="") as file:
             csv.writer(file).writerows([("编号", "文本", "n"), *rows])
-    return TextSource(path, ReadOptions())
+    return TextSource(path, options or ReadOptions())
 
 
 def run(folder, name="out.csv", kill_after=None, result_format="csv", top_k=2):
@@ -94,16 +97,60 @@ def test_killed_and_started_again_gives_the_same_bytes(tmp_path_factory, kills, 
     assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "whole.csv", "文本.csv"]
 
 
+def changed_file(folder, way):
+    with (folder / "文本.csv").open("a", encoding="gb18030") as file:
+        file.write("57,又一行,0\n")
+
+
+ANOTHER_JOB = {
+    "top_k": lambda folder, way: way.update(top_k=1),
+    "format": lambda folder, way: way.update(result_format="jsonl"),
+    "bundle": lambda folder, way: way["classifier"].__dict__.update(content="another"),
+    "block": lambda folder, way: setattr(module, "_BLOCK", 15),
+    "file": changed_file,
+    "name": lambda folder, way: way.update(
+        texts=TextSource(Path(shutil.copy2(folder / "文本.csv", folder / "b.csv")), ReadOptions())
+    ),
+    "encoding": lambda folder, way: way.update(texts=source(folder, options=ReadOptions(encoding="gbk"))),
+    "text": lambda folder, way: way.update(texts=source(folder, options=ReadOptions(text_column="编号"))),
+    "bad rows": lambda folder, way: way.update(texts=source(folder, options=ReadOptions(on_bad_row="skip"))),
+    "pair": lambda folder, way: way.update(
+        texts=source(folder, options=ReadOptions(text_column=["编号", "文本"], pair=True))
+    ),
+}
+
+
+@pytest.mark.parametrize("change", ANOTHER_JOB)
+def test_another_job_begins_anew(tmp_path, change):
+    way = {"classifier": Stub(3), "texts": source(tmp_path), "result_format": "csv", "top_k": 2}
+    if change == "pair":
+        way["texts"] = source(tmp_path, options=ReadOptions(text_column=["编号", "文本"]))
+    with pytest.raises(Killed):
+        predict_file(out=tmp_path / "out.csv", **way)
+    way |= {"classifier": Stub(), "texts": way["texts"]}
+    ANOTHER_JOB[change](tmp_path, way)
+    if change == "file":
+        way["texts"] = source(tmp_path)
+    assert predict_file(out=tmp_path / "out.csv", **way) == 0
+
+
 def test_rows_done_before_are_not_done_again(tmp_path):
+    way = {"texts": source(tmp_path), "out": tmp_path / "out.csv", "result_format": "csv", "top_k": 2}
     with pytest.raises(Killed):
-        run(tmp_path, kill_after=3)
-    assert run(tmp_path) == 30
+        predict_file(Stub(3), **way)
+    assert predict_file(Stub(), **way) == 30
 
 
-def test_another_job_begins_anew(tmp_path):
+def test_rows_of_two_jobs_never_mix(tmp_path, monkeypatch):
+    """Of a job that begins anew the first rows are written, and it is killed before it says so."""
     with pytest.raises(Killed):
         run(tmp_path, kill_after=3)
-    assert run(tmp_path, top_k=1) == 0
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(module._Part, "_save_state", lambda part: (_ for _ in ()).throw(Killed))
+        for _ in range(3):
+            run(tmp_path, top_k=1)
+    (tmp_path / "out.csv.part").write_bytes((tmp_path / "out.csv.part").read_bytes() * 9)
+    assert run(tmp_path) == 0
 
 
 def test_a_state_that_cannot_be_trusted_begins_anew(tmp_path):

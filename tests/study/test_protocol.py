@@ -1,6 +1,8 @@
 """Rows are cut once for all runs, and a folder holds runs of one cut and one set of settings."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -36,12 +38,11 @@ def test_parts_share_no_row_and_no_group_and_a_seed_repeats_them():
     assert draw_rows(examples, None, train=60, dev=20, judged=30, seed=3) == one
 
 
-def test_rows_with_labels_that_nothing_teaches_are_left_out():
-    """Both rows of a rare label are one group, and the cut's other rows of the label are not drawn at all."""
-    drawn = draw_rows(rows(60), "multilabel", train=20, dev=10, judged=20, seed=0)
-    known = {label for row in drawn.train for label in row.labels}
-    assert all(set(row.labels) <= known for part in (drawn.dev, drawn.judged) for row in part)
-    assert sum(drawn.counts.values()) + drawn.left_out <= 60
+def test_a_label_of_any_row_is_taught_by_one():
+    rare = [*rows(60), Example("x", "极少见的一条", ("丁",)), Example("y", "另一条极少见的", ("戊", "甲"))]
+    for seed in range(8):
+        drawn = draw_rows(rare, "multilabel", train=20, dev=20, judged=20, seed=seed)
+        assert set(drawn.labels.names) == set("甲乙丙丁戊")
 
 
 def test_too_few_rows_is_an_error():
@@ -49,24 +50,39 @@ def test_too_few_rows_is_an_error():
         draw_rows(rows(9), None, train=6, dev=1, judged=3, seed=0)
 
 
-def settle(folder, count=10, runtime=RUNTIME, **more):
-    settle_folder(folder, [rows(count)], TrainSettings(**more), runtime)
+@pytest.fixture
+def settle(tiny_encoder):
+    def settled(folder, count=10, runtime=RUNTIME, *, of=rows, varying=("loss", "seed"), **more):
+        more = {"encoder": str(tiny_encoder), **more}
+        settle_folder(folder, [of(count)], TrainSettings(**more), runtime, varying=varying)
+
+    return settled
 
 
-def test_a_folder_of_other_settings_or_rows_is_refused_and_says_which(tmp_path):
+def test_a_folder_of_other_settings_or_rows_is_refused_and_says_which(settle, tiny_encoder, tmp_path):
     folder = tmp_path / "study"
     settle(folder)
     settle(folder, loss="bce", seed=7)
     with pytest.raises(SettingsError, match="holds runs of other rows or settings: max_tokens was 300 and is now 40$"):
         settle(folder, max_tokens=40)
+    with pytest.raises(SettingsError, match="loss was None and is now 'bce'$"):
+        settle(folder, loss="bce", varying=("seed",))
     with pytest.raises(SettingsError, match=r"data was '\w+' and is now '\w+'; rows was \[10\] and is now \[11\]"):
         settle(folder, 11)
+    for change in ({"labels": ("甲",)}, {"group": "一"}):
+        with pytest.raises(SettingsError, match=r"settings: data was '\w+' and is now '\w+'$"):
+            settle(folder, of=lambda count, change=change: [replace(row, **change) for row in rows(count)])
     with pytest.raises(SettingsError, match="threads was 1 and is now 2") as caught:
         settle(folder, runtime=Runtime(device="cpu", precision="float32", threads=2))
     assert "--out" in caught.value.hint
+    shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    settle(tmp_path / "other", encoder=str(tmp_path / "encoder"))
+    (tmp_path / "encoder" / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"encoder_sha256 was '\w+' and is now '\w+'$"):
+        settle(tmp_path / "other", encoder=str(tmp_path / "encoder"))
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path):
+def test_a_folder_of_something_else_is_refused(settle, tmp_path):
     (tmp_path / "thesis.docx").write_bytes(b"")
     with pytest.raises(SettingsError, match="exists and holds no runs of fenlei"):
         settle(tmp_path)

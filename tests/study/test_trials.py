@@ -64,6 +64,12 @@ def test_the_answers_are_those_of_a_decision_fitted_on_dev(study):
     assert trial.answers(blend=True).untuned is None
 
 
+def test_a_finished_run_of_other_settings_is_not_taken(study, drawn, settings):
+    changed = {"bce": {"loss": "bce", "fgm": 0.5}}
+    with pytest.raises(SettingsError, match=r"bce, seed 1 holds a run with {'loss': 'bce'}, and 'bce' is now {.*'fgm'"):
+        run_trials(study, drawn, changed, [1], settings, RUNTIME, Journal())
+
+
 def test_what_is_done_is_not_done_again_and_the_time_left_is_told(study, drawn, settings, tmp_path):
     told = io.StringIO()
     before = {path: path.stat().st_mtime_ns for path in study.rglob("*.*")}

@@ -170,6 +170,9 @@ def test_label_studio(tmp_path):
             "data": {"text": "文七"},
             "annotations": [{"result": [{"type": "taxonomy", "value": {"taxonomy": [["体育", "球类"]]}}]}],
         },
+        {"id": 8, "data": {"text": "文八"}, "annotations": 1},
+        {"id": 9, "data": {"text": "文九"}, "annotations": [{"result": None}]},
+        {"id": 10, "data": {"text": "文十"}, "annotations": [{"result": [{"value": None}]}]},
     ]
     path = as_json(tmp_path / "project-1.json", tasks)
     table = read_examples(path, SKIP)
@@ -180,7 +183,9 @@ def test_label_studio(tmp_path):
         ("4", ()),
         ("7", ("体育/球类",)),
     ]
-    assert [row.reason for row in table.skipped] == ["its annotators disagree (体育 / 财经)", "nobody has annotated it"]
+    strange = ["its annotations are none as Label Studio writes them"] * 3
+    reasons = ["its annotators disagree (体育 / 财经)", "nobody has annotated it", *strange]
+    assert [row.reason for row in table.skipped] == reasons
     with pytest.raises(DataError, match="its annotators disagree"):
         read_examples(path)
 

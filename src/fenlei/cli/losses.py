@@ -40,6 +40,7 @@ def losses(
     """
     from rich.console import Console
 
+    from fenlei.atomic import alone_at
     from fenlei.cli.reading import read_labelled, say
     from fenlei.errors import SettingsError
     from fenlei.model.losses import LOSS_NAMES
@@ -64,15 +65,14 @@ def losses(
     chosen = list(dict.fromkeys([default, *chosen]))
     counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items())
     say(console, f"rows       {counts} of {len(examples):,} (seed {settings.seed}), the same for every run")
-    if drawn.left_out:
-        say(console, f"left out   {drawn.left_out:,} of them have a label that no training row has")
-    settle_folder(out, (drawn.train, drawn.dev, drawn.judged), settings, runtime)
-    say(
-        console,
-        "judged     by the encoder alone; `train` lets TF-IDF have a share, which brings losses closer together",
-    )
-    numbers = range(settings.seed, settings.seed + seeds)
-    with Journal(out / "journal.jsonl", console) as journal:
-        run_trials(out, drawn, {name: {"loss": name} for name in chosen}, numbers, settings, runtime, journal)
+    with alone_at(out):
+        settle_folder(out, (drawn.train, drawn.dev, drawn.judged), settings, runtime, varying=("loss", "seed"))
+        say(
+            console,
+            "judged     by the encoder alone; `train` lets TF-IDF have a share, which brings losses closer together",
+        )
+        numbers = range(settings.seed, settings.seed + seeds)
+        with Journal(out / "journal.jsonl", console) as journal:
+            run_trials(out, drawn, {name: {"loss": name} for name in chosen}, numbers, settings, runtime, journal)
     table = compare_trials(find_trials(out, chosen, numbers), default)
     print(json.dumps(table.to_dict(), ensure_ascii=False, indent=2) if as_json else table.to_text().rstrip("\n"))

@@ -1,15 +1,13 @@
 """`fenlei train`: labelled files -> a bundle and, where there is a test part, its report."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fenlei.atomic import write_text
+from fenlei.atomic import alone_at, write_text
 from fenlei.cli import options
 from fenlei.cli.flags import settings_flags, with_flags
 from fenlei.errors import DataError, FenleiError, SettingsError
@@ -107,7 +105,7 @@ def train(
         resume = False
     files = {name: paths for name, paths in (("train", data), ("dev", dev), ("test", test)) if paths}
     every_file = [path for paths in files.values() for path in paths]
-    with alone_in(run):
+    with alone_at(run):
         parts = read_labelled_parts(files, read_options, console, task=settings.task)
         say_audit(parts, settings.task, console)
         # Leaked rows go before a dev part is cut, so that none gets into dev either.
@@ -172,36 +170,6 @@ def train(
         evaluate_and_write(classifier, parts["test"], report_folder(out, "test"), console, data=data_files(judged_on))
     else:
         say(console, "no test part was given: measure with `fenlei evaluate`")
-
-
-@contextmanager
-def alone_in(run: Path) -> Iterator[None]:
-    """Keep other processes from training in the folder of a run, which is made; nothing in it, and it goes again.
-
-    Raises:
-        FenleiError: one does.
-    """
-    from filelock import FileLock, Timeout
-
-    run.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise FenleiError(
-            f"another command trains in {run} now", hint="wait for it, end it, or name another --out"
-        ) from error
-    except (OSError, NotImplementedError):
-        pass  # a file system without locks
-    try:
-        yield
-    finally:
-        # Before it is released: who opens it now has the file that nobody else will find.
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
-        lock.release()
-        with suppress(OSError):
-            run.rmdir()
 
 
 def folder_of_run(out: Path) -> Path:

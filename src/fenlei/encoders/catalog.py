@@ -3,8 +3,10 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from fenlei.digests import sha256_of
 from fenlei.errors import EncoderError
 from fenlei.runtime import cache_folder
 
@@ -28,6 +30,11 @@ class EncoderSource:
     name: str
     folder: Path
     kind: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the directory as it is when first asked."""
+        return sha256_of(self.folder)
 
 
 def open_encoder(source: str) -> EncoderSource:
@@ -92,7 +99,7 @@ def _downloaded(name: str) -> Path:
         if not any(folder.glob("*.safetensors")):
             folder = Path(snapshot_download(name, allow_patterns=[*wanted, "pytorch_model*.bin*"]))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise EncoderError(
             f"the encoder {name!r} could not be fetched from the hub: {reason}", hint=_ALTERNATIVES
         ) from error

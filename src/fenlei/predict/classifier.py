@@ -213,10 +213,10 @@ class Classifier:
             advance: called with the number of texts done, for progress.
 
         Raises:
-            DataError: no row is left, or a label is unknown to the classifier.
+            DataError: no row is left, they are no examples, or a label is unknown to the classifier.
             SettingsError: the rules do not fit the task.
         """
-        rows = None if examples is None else tuple(examples)
+        rows = None if examples is None else examples_of(examples)
         return self._with(refit(self._scorer, plan, rules, rows, source, advance))
 
     def restore_decision(self) -> "Classifier":
@@ -273,9 +273,9 @@ class Classifier:
         """Measure the classifier, and its linear baseline beside it, on labelled examples.
 
         Raises:
-            DataError: there are no rows, or a label is unknown to the classifier.
+            DataError: there are no rows, they are no examples, or a label is unknown to the classifier.
         """
-        return evaluate(self._scorer, tuple(examples), advance)
+        return evaluate(self._scorer, examples_of(examples), advance)
 
 
 def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]] | None, data: dict[str, Any]) -> Bundle:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from fenlei.atomic import write_text
+from fenlei.atomic import alone_at, write_text
 from fenlei.errors import FenleiError, SettingsError
 from fenlei.predict.classifier import Classifier
 from fenlei.predict.results import STREAMED, RowFormat, check_rows, finish
@@ -48,7 +48,7 @@ def predict_file(
         DataError: a bad row that is not to be skipped, or something the format cannot hold; what was
             labelled so far stays in `out.part`.
         SettingsError: the input already has a column that would be added, or `out` cannot be replaced.
-        FenleiError: the finished result cannot be put in its place; it stays in `out.part`.
+        FenleiError: the result cannot be put in its place and stays in `out.part`, or another process makes it.
     """
     journal = journal or Journal()
     # What would fail at the end is checked before the work.
@@ -65,22 +65,23 @@ def predict_file(
     }
     # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
     mark = "\ufeff" if result_format == "csv" else ""
-    part = _Part(out.with_name(f"{out.name}.part"), job, mark + rows_format.header())
-    with part:
-        journal.begin("predict", total)
-        journal.advance(part.rows, resumed=True)
-        done_before = part.rows
-        for lines, rows in _labelled(classifier, texts, rows_format, top_k, part.rows, journal):
-            part.append(lines, rows)
-        journal.end()
-    try:
-        finish(result_format, part.path, out)
-    except OSError as error:
-        raise FenleiError(
-            f"all rows are labelled, but {out} cannot be written: {error.strerror or error}",
-            hint=f"mend that and give the same command again: the rows are kept in {part.path}",
-        ) from error
-    part.forget()
+    with alone_at(out):
+        part = _Part(out.with_name(f"{out.name}.part"), job, mark + rows_format.header())
+        with part:
+            journal.begin("predict", total)
+            journal.advance(part.rows, resumed=True)
+            done_before = part.rows
+            for lines, rows in _labelled(classifier, texts, rows_format, top_k, part.rows, journal):
+                part.append(lines, rows)
+            journal.end()
+        try:
+            finish(result_format, part.path, out)
+        except OSError as error:
+            raise FenleiError(
+                f"all rows are labelled, but {out} cannot be written: {error.strerror or error}",
+                hint=f"mend that and give the same command again: the rows are kept in {part.path}",
+            ) from error
+        part.forget()
     return done_before
 
 
@@ -172,7 +173,9 @@ class _Part:
         self.rows, self._bytes = self._found()
 
     def __enter__(self) -> "_Part":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._bytes:
+            # The state of another job would be believed of these rows, should both be of one length.
+            self._state_path.unlink(missing_ok=True)
         self._file = self.path.open("r+b" if self._bytes else "wb")
         # What was written after the last state may be half a row.
         self._file.truncate(self._bytes)

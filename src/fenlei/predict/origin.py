@@ -1,6 +1,5 @@
 """Where a report comes from: what was run, on which files, by which bundle and libraries. No figure depends on it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fenlei
+from fenlei.digests import sha256_of
 from fenlei.runtime import Runtime, library_versions
 
 if TYPE_CHECKING:
@@ -82,17 +82,9 @@ def origin_of(bundle: "Bundle", runtime: Runtime) -> Origin:
 
 def data_files(paths: Sequence[Path]) -> tuple[DataFile, ...]:
     """The digests of files and folders."""
-    return tuple(_folder(path) if path.is_dir() else _file(path, str(path)) for path in paths)
+    return tuple(DataFile(name=str(path), bytes=_size(path), sha256=sha256_of(path)) for path in paths)
 
 
-def _file(path: Path, name: str) -> DataFile:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return DataFile(name=name, bytes=path.stat().st_size, sha256=digest)
-
-
-def _folder(path: Path) -> DataFile:
-    files = [_file(one, one.relative_to(path).as_posix()) for one in sorted(path.rglob("*")) if one.is_file()]
-    lines = "".join(f"{one.name}\t{one.sha256}\n" for one in files)
-    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-    return DataFile(name=str(path), bytes=sum(one.bytes for one in files), sha256=digest)
+def _size(path: Path) -> int:
+    files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fenlei.atomic import is_occupied, write_text
+from fenlei.encoders.catalog import open_encoder
 from fenlei.errors import DataError, SettingsError
-from fenlei.runtime import Runtime
+from fenlei.runtime import Runtime, library_versions
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.split import split_examples
@@ -30,7 +31,6 @@ class StudyRows:
         train: every run learns from them.
         dev: they choose each run's epoch and fit its decision.
         judged: each run is judged on them.
-        left_out: dev and judged rows with labels that no training row has.
     """
 
     task: Task
@@ -38,7 +38,6 @@ class StudyRows:
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     judged: tuple[Example, ...]
-    left_out: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,32 +78,40 @@ def draw_rows(
     counts = sizes | ({"rest": rest} if rest else {})
     ratios = {name: count / len(examples) for name, count in counts.items()}
     parts = split_examples(examples, task, ratios=ratios, seed=seed)
+    # A label of any row has one in the training part.
     labels = LabelSet.from_examples(parts["train"])
-    known = set(labels.names)
-    kept = {name: tuple(row for row in parts[name] if set(row.labels or ()) <= known) for name in sizes}
-    left_out = sum(len(parts[name]) - len(kept[name]) for name in sizes)
-    return StudyRows(task or settle_task(examples), labels, **kept, left_out=left_out)
+    return StudyRows(task or settle_task(examples), labels, **{name: parts[name] for name in sizes})
 
 
-def settle_folder(folder: Path, rows: Sequence[Sequence[Example]], settings: TrainSettings, runtime: Runtime) -> None:
+def settle_folder(
+    folder: Path,
+    rows: Sequence[Sequence[Example]],
+    settings: TrainSettings,
+    runtime: Runtime,
+    *,
+    varying: Collection[str],
+) -> None:
     """Make `folder` the place of runs with these rows and settings, or check that it is.
 
     Args:
         folder: made if it is not there.
         rows: the parts.
-        settings: of all runs; their loss and seed may differ.
+        settings: of all runs.
         runtime: where they are computed.
+        varying: the settings that may differ from run to run.
 
     Raises:
         SettingsError: it holds something else; says what.
+        EncoderError: the encoder cannot be used.
     """
-    own: dict[str, Any] = settings.to_dict() | {
+    own: dict[str, Any] = {name: value for name, value in settings.to_dict().items() if name not in varying} | {
         "rows": [len(part) for part in rows],
         "data": _digest(rows),
+        # Its name says where it lies, and not what it is.
+        "encoder_sha256": open_encoder(settings.encoder).sha256,
         **asdict(runtime),
+        **library_versions(),
     }
-    for varying in ("loss", "seed"):
-        del own[varying]
     path = folder / CIRCUMSTANCES
     if not path.exists():
         if is_occupied(folder):

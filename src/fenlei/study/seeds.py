@@ -124,7 +124,7 @@ def train_seeds(
     every = [replace(settings, seed=settings.seed + number) for number in range(count)]
     if not resume:
         delete_seeds(folder)
-    settle_folder(folder, (train_rows, dev_rows), settings, runtime)
+    settle_folder(folder, (train_rows, dev_rows), settings, runtime, varying=("seed",))
     runs, name = [], ""
     for number, seeded in enumerate(every, 1):
         seed = seeded.seed

@@ -129,7 +129,8 @@ def run_trials(
 
     Raises:
         FenleiError: as `fenlei.train.job.train` does.
-        SettingsError: a variant's settings contradict each other, or its loss does not fit the task.
+        SettingsError: a variant's settings contradict each other, its loss does not fit the task, or a finished run of
+            its name had other settings.
     """
     epochs = settings.planned_epochs(len(rows.train))
     settings = replace(settings, task=rows.task, epochs=epochs, patience=max(epochs, 1))
@@ -144,6 +145,13 @@ def run_trials(
             raise SettingsError(f"{name}: the loss {own.loss!r} is none for {rows.task}; accepted are {accepted}")
     done = [place for name, seed, _ in plan if ((place := _place(folder, name, seed)) / _FACTS).exists()]
     seconds = [_facts(place)["seconds"] for place in done]
+    for name, seed, _ in plan:
+        place = _place(folder, name, seed)
+        if place in done and (setting := _facts(place)["setting"]) != json.loads(json.dumps(dict(variants[name]))):
+            raise SettingsError(
+                f"{place} holds a run with {setting}, and {name!r} is now {dict(variants[name])}",
+                hint="give the variant another name, or delete that folder",
+            )
     if done:
         journal.say(f"runs       {len(done)} of {len(plan)} are there from before{_left(seconds, len(plan))}")
     for name, seed, own in plan:

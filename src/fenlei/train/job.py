@@ -124,6 +124,7 @@ def train(
         "loss": loss_name,
         "train_rows": len(train_rows),
         "dev_rows": len(dev_rows),
+        "encoder_sha256": source.sha256,
         "parameters": sum(p.numel() for p in start.classifier.parameters()),
         "packed": start.classifier.padded_because is None,
         "pooling": start.classifier.pooling,

@@ -73,9 +73,12 @@ def _label_studio(number: int, task: dict[str, Any]) -> Row:
     annotations = task.get("annotations", task.get("completions"))
     if annotations is None:
         return Row(number, cells)
-    done = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
-    done = [one for one in done if one.get("ground_truth")] or done
-    answers = {tuple(sorted(_choices(one))) for one in done}
+    try:
+        done = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
+        done = [one for one in done if one.get("ground_truth")] or done
+        answers = {tuple(sorted(_choices(one))) for one in done}
+    except (TypeError, AttributeError):
+        return Row(number, cells, "its annotations are none as Label Studio writes them")
     if not answers:
         return Row(number, cells, NOT_ANNOTATED)
     if len(answers) > 1:

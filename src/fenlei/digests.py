@@ -1,0 +1,14 @@
+"""SHA-256 of files and folders: whether something is still what it was."""
+
+import hashlib
+from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content; of a folder, of the names and the digests of its files, sorted."""
+    if path.is_dir():
+        files = [(one.relative_to(path).as_posix(), one) for one in sorted(path.rglob("*")) if one.is_file()]
+        lines = "".join(f"{name}\t{sha256_of(file)}\n" for name, file in files)
+        return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
