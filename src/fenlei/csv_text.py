@@ -1,9 +1,12 @@
-"""Rows -> the text of a CSV file: the one place where fenlei's CSV is made."""
+"""Rows -> a CSV file: the one place where fenlei's CSV is made."""
 
 import csv
 import io
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from fenlei.atomic import write_text
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
@@ -25,3 +28,8 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
         line.seek(0)
         line.truncate()
     return "".join(lines)
+
+
+def write_csv(path: Path, text: str) -> None:
+    """Write the text of a CSV file; Excel takes it for UTF-8 only when it begins with a byte order mark."""
+    write_text(path, text, encoding="utf-8-sig")

@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from filelock import FileLock
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from fenlei import Classifier, pair_texts
+from fenlei import Classifier, pair_texts, read_examples
 from fenlei.cli import app
 
 TOPICS = {
@@ -255,6 +256,17 @@ def test_predict_from_a_pipe(bundle):
         check=True,
     )
     assert done.stdout.decode() == "体育\t球队进决赛\n"
+
+
+def test_answers_through_a_pipe_are_utf_8_whatever_the_locale_says(bundle):
+    done = subprocess.run(
+        [sys.executable, "-c", "from fenlei.cli import main; main()", "predict", str(bundle), "--format", "jsonl"],
+        input="球队😀进决赛\n".encode(),
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "gbk"},
+    )
+    assert json.loads(done.stdout.decode())["text"] == "球队😀进决赛"
 
 
 def test_an_interrupted_predict_leaves_nothing(fenlei, bundle, tmp_path):
@@ -601,6 +613,15 @@ def test_two_columns_are_a_pair_from_training_to_prediction(fenlei, tmp_path, ti
     for named in ([], ["--text-column", "text"]):
         again = json.loads(fenlei("evaluate", tmp_path / "o", part, *named, "--json", *QUICK).out)
         assert again["figures"] == trained["figures"]
+    # So do the parts of a split that was told of pairs, and others are refused.
+    for pair, expect in ((["--pair"], 0), ([], 1)):
+        fenlei("split", data, "--out", tmp_path / "parts", "--overwrite", "--ratios", "1:1", *columns[:4], *pair)
+        train = [tmp_path / "parts" / "train.csv", "--test", tmp_path / "parts" / "test.csv", "--epochs", 0, *SETTINGS]
+        done = fenlei(
+            "train", *train, "--out", tmp_path / f"p{expect}", "--encoder", tiny_encoder, *columns, expect=expect
+        )
+    assert "train.csv was written without --pair: no text in it is a pair" in done.err
+    assert all("\x1e" in row.text for row in read_examples(tmp_path / "o.run" / "split" / "test.csv").examples)
     refused = fenlei("train", data, "--out", tmp_path / "e", "--text-column", "标题", "--pair", expect=1)
     assert "--pair takes two text columns, and 1 are named" in refused.err
 

@@ -83,7 +83,7 @@ def test_a_named_separator_splits_as_csv_writers_joined(tmp_path_factory, label_
 
 
 @given(
-    st.lists(words | st.sampled_from(["a|b", '["a"]', '{"x', "a", "无", "None"]), max_size=3, unique=True).map(tuple)
+    st.lists(words | st.sampled_from(["a|b", "a｜b", '["a"]', '{"x', "a", "None"]), max_size=3, unique=True).map(tuple)
 )
 def test_a_cell_of_labels_is_taken_apart_again(labels):
     cells = LabelCells(Columns(("text",), ("labels",), None, None), ("|",), NO_LABEL)

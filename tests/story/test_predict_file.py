@@ -240,6 +240,10 @@ def test_the_limits_of_xlsx_are_named(tmp_path):
     check_rows("csv", 10_000_000)
     with pytest.raises(DataError, match="a cell has 32,768 characters and xlsx holds at most 32,767"):
         RowFormat("xlsx", (), with_scores=False).row({"text": "字" * 32_768}, "字", Stub().predict(["字"])[0])
+    many = Prediction(("甲",), tuple((f"标签{number}", 0.5) for number in range(3_000)))
+    with pytest.raises(DataError, match=r"characters and xlsx holds at most 32,767") as refused:
+        RowFormat("xlsx", (), with_scores=True).row({"text": "字"}, "字", many)
+    assert "--top-k" in refused.value.hint
 
 
 def test_a_label_that_holds_the_separator_can_be_read_back():

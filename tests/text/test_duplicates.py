@@ -59,6 +59,10 @@ def test_templates_are_giants_and_do_not_take_forever():
     texts = [f"{BASE}编号{number:05d}" for number in range(400)] + ["今天有雾", "今天有雾"]
     found = find_duplicates(texts)
     [giant] = found.giants()
+    # Copies of one text stay together, however many there are.
+    copies = find_duplicates(["好评"] * 200 + ["别的"])
+    assert copies.giants() == []
+    assert len(set(copies.together()[:200].tolist())) == 1
     assert giant.tolist() == list(range(400))
     # Only a few of them are compared with each newcomer.
     assert len(found.pairs) < 400 * 40

@@ -2,7 +2,7 @@ import csv
 import io
 
 from fenlei.text import leaks as module
-from fenlei.text.duplicates import similarity
+from fenlei.text.duplicates import find_duplicates, jaccard
 from fenlei.text.example import Example
 from fenlei.text.leaks import find_leaks, leaks_csv
 
@@ -33,13 +33,22 @@ def test_rows_that_repeat_within_a_part_are_no_leak():
 
 def test_copies_of_one_text_are_compared_once(monkeypatch):
     compared = []
-    monkeypatch.setattr(module, "similarity", lambda *texts: (compared.append(texts), similarity(*texts))[1])
+    monkeypatch.setattr(module, "jaccard", lambda *grams: (compared.append(grams), jaccard(*grams))[1])
     near = BASE.replace("今日", "昨日")
     leaks = find_leaks({"train": rows(*[BASE] * 20, *[near] * 20), "test": rows(near, *[BASE] * 5, near)})
     assert len(compared) == 2
     assert [(leak.row, leak.other_row, leak.similarity) for leak in leaks] == [
         (str(row), "2" if row <= 20 else "1", 1.0) for row in range(1, 41)
     ]
+
+
+def test_one_part_leaks_nowhere_and_known_duplicates_are_not_searched_again(monkeypatch):
+    parts = {"train": rows(BASE, "一"), "test": rows(BASE.replace("今日", "昨日"), "二")}
+    found = find_leaks(parts)
+    known = find_duplicates([row.text for part in parts.values() for row in part])
+    monkeypatch.setattr(module, "find_duplicates", None)
+    assert find_leaks(parts, duplicates=known) == found != ()
+    assert find_leaks({"train": rows(BASE, BASE)}) == ()
 
 
 def test_dev_rows_in_test_are_found_too():

@@ -8,7 +8,8 @@ import pytest
 import xlsxwriter
 
 from fenlei.errors import DataError, SettingsError
-from fenlei.text.example import Example
+from fenlei.text import labels as labels_module
+from fenlei.text.example import Example, pair_texts
 from fenlei.text.read import ReadOptions, read_examples, read_parts
 from fenlei.text.sources import open_rows
 from fenlei.text.write import write_examples
@@ -354,6 +355,9 @@ def test_quotes_of_a_file_that_was_written_without_quoting_are_signs(tmp_path):
     path.write_text('text\tlabel\n"他走了\t甲\n"NBA"直播\t乙\n他说"好"\t甲\n没有人。"\t乙\n', encoding="utf-8")
     found = [example.text for example in read_examples(path).examples]
     assert found == ['"他走了', '"NBA"直播', '他说"好"', '没有人。"']
+    (tmp_path / "c.csv").write_text('label,text\n体育,球队赢了\n财经,"今天股市\n大涨, 成交破万亿"\n', encoding="utf-8")
+    table = read_examples(tmp_path / "c.csv")
+    assert [(row.text, row.labels) for row in table.examples][1] == ("今天股市\n大涨, 成交破万亿", ("财经",))
     # Written with quoting: a cell over two lines, quotes that stand twice.
     path.write_text('text\tlabel\n"他走了。\n""真的。"\t甲\n"""好"""\t乙\n', encoding="utf-8")
     assert [example.text for example in read_examples(path).examples] == ['他走了。\n"真的。', '"好"']
@@ -533,3 +537,24 @@ def test_a_label_that_a_classifier_does_not_know_makes_a_bad_row(tmp_path):
     named = ReadOptions(label_column=("体育", "财金"), on_bad_row="skip")
     table = read_examples(flags, named, known=("体育", "财经"))
     assert [(bad.line, bad.column, bad.value) for bad in table.skipped] == [(3, "财金", "1")]
+
+
+def test_a_text_with_the_sign_of_pairs_is_a_bad_row_but_where_fenlei_wrote_it(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n标题\x1e正文,甲\n文,乙\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 2, column 'text': the text holds U\+001E, which stands between"):
+        read_examples(tmp_path / "a.csv")
+    write_examples(tmp_path / "b.csv", [Example("1", pair_texts("标题", "正文"), ("甲",))])
+    assert read_examples(tmp_path / "b.csv").examples[0].text == pair_texts("标题", "正文")
+    joined = read_examples(tmp_path / "b.csv", ReadOptions(text_column=["id", "labels"], label_column="text"))
+    assert joined.examples[0].text == '1\n["甲"]'
+
+
+def test_the_nearest_label_is_looked_for_once_and_for_few(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(labels_module, "nearest_told", lambda name, names: asked.append(name) or "")
+    rows = "".join(f"文{number},天文{number % 9}\n" for number in range(90))
+    (tmp_path / "a.csv").write_text(f"text,label\n文,甲\n{rows}", encoding="utf-8")
+    table = read_examples(tmp_path / "a.csv", ReadOptions(on_bad_row="skip"), known=["甲", "乙"])
+    assert len(table.skipped) == 90
+    assert all("is not among the 2 labels" in row.reason for row in table.skipped)
+    assert asked == [f"天文{number}" for number in range(5)]

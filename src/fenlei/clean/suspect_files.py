@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 
 from fenlei.atomic import atomic_folder, is_occupied, write_text
 from fenlei.clean.suspects import Findings, Suspect
-from fenlei.csv_text import csv_text
+from fenlei.csv_text import csv_text, write_csv
 from fenlei.errors import DataError
 from fenlei.text.cells import SEPARATORS
 from fenlei.text.labels import Task
@@ -47,8 +47,7 @@ def write_suspects(folder: Path, findings: Findings, task: Task) -> None:
     require_new(folder)
     with atomic_folder(folder) as temporary:
         rows = _sheet_rows(findings)
-        # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
-        write_text(temporary / "suspects.csv", csv_text([_COLUMNS, *rows]), encoding="utf-8-sig")
+        write_csv(temporary / "suspects.csv", csv_text([_COLUMNS, *rows]))
         _write_workbook(temporary / "suspects.xlsx", rows, findings.labels, task)
         tasks = [_label_studio_task(suspect) for suspect in findings.suspects]
         write_text(temporary / "label_studio.json", json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")

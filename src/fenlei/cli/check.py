@@ -1,6 +1,5 @@
 """`fenlei check`: labelled files -> what is in them and what may be wrong, before any training."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,8 +51,8 @@ def check(
     """
     from rich.console import Console
 
-    from fenlei.atomic import write_text
-    from fenlei.cli.reading import read_files, say
+    from fenlei.cli.reading import print_json, read_files, say
+    from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.audit import audit_examples
     from fenlei.text.labels import known_task
@@ -82,12 +81,15 @@ def check(
         near=near,
         more=[*_findings_of_reading(tables), *findings],
     )
-    print(json.dumps(audit.to_dict(), ensure_ascii=False, indent=2) if as_json else audit_text(audit))
+    if as_json:
+        print_json(audit.to_dict())
+    else:
+        print(audit_text(audit))
     if fix and log:
         [table] = tables.values()
         rows, changes = repair(table)
         write_examples(fix, rows)
-        write_text(log, changes_csv(changes), encoding="utf-8-sig")
+        write_csv(log, changes_csv(changes))
         say(console, f"fixed      {fix}: {len(rows):,} rows; {len(changes):,} changes listed in {log}")
 
 

@@ -1,6 +1,5 @@
 """`fenlei clean`: labelled files -> rows whose labels may be wrong, and people's corrections back into the data."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,12 +141,14 @@ def _find(
 ) -> None:
     from fenlei.clean.suspect_files import write_suspects
     from fenlei.clean.suspects import find_suspects
-    from fenlei.cli.reading import say
+    from fenlei.cli.reading import print_json, say
 
     findings = find_suspects(rows, evidence, near=near, most=most)
     write_suspects(out, findings, evidence.task)
-    plain = json.dumps({"task": evidence.task, **findings.to_dict()}, ensure_ascii=False, indent=2) + "\n"
-    print(plain if as_json else findings.to_text(), end="")
+    if as_json:
+        print_json({"task": evidence.task, **findings.to_dict()})
+    else:
+        print(findings.to_text(), end="")
     say(console, f"suspects   {out}: {len(findings.suspects):,} rows; fill in the column `corrected`, then:")
     say(console, f"           fenlei clean DATA --corrections {out / 'suspects.xlsx'} --out corrected.csv")
 
@@ -163,9 +164,9 @@ def _correct(
     *,
     as_json: bool,
 ) -> None:
-    from fenlei.atomic import write_text
     from fenlei.clean.corrections import apply_corrections
-    from fenlei.cli.reading import say
+    from fenlei.cli.reading import print_json, say
+    from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.repair import changes_csv
     from fenlei.text.write import write_examples
@@ -181,10 +182,10 @@ def _correct(
             raise DataError(f"{file} exists", hint="name another --out")
     done = apply_corrections(rows, corrections, task, new_labels=new_labels)
     write_examples(out, done.examples)
-    write_text(log, changes_csv(done.changes), encoding="utf-8-sig")
+    write_csv(log, changes_csv(done.changes))
     if as_json:
         counts = {"rows": len(rows), "changed": len(done.changes), "confirmed": done.confirmed, "open": done.open}
-        print(json.dumps(counts, indent=2))
+        print_json(counts)
     else:
         print(
             f"{len(done.changes):,} rows changed, {done.confirmed:,} confirmed as they were, {done.open:,} still open"

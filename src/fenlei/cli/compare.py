@@ -28,7 +28,8 @@ def compare(
     from rich.console import Console
 
     from fenlei.atomic import write_text
-    from fenlei.cli.reading import options_like_training, read_labelled, say
+    from fenlei.cli.reading import options_like_training, print_json, read_labelled, say
+    from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
     from fenlei.judge.comparison import changed_csv, compare_classifiers
     from fenlei.predict.classifier import Classifier
@@ -71,12 +72,14 @@ def compare(
                 say(console, f"warning: {seen.sum():,} of these rows helped to make {bundle}: it is judged too kindly")
     truth = LabelSet(labels).encode(rows, task)
     comparison = compare_classifiers(truth, given[0], given[1], labels, task, groups=groups_of(rows))
-    as_text = json.dumps(comparison.to_dict(), ensure_ascii=False, indent=2) + "\n"
+    plain = comparison.to_dict()
     if out is not None:
-        write_text(out / "compare.json", as_text)
+        write_text(out / "compare.json", json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
         shown = [readable_text(text) for text in texts_of_both[0]]
         changed = changed_csv(comparison, [row.id for row in rows], shown, [truth, *given], labels)
-        # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
-        write_text(out / "changed.csv", changed, encoding="utf-8-sig")
+        write_csv(out / "changed.csv", changed)
         say(console, f"compared   {out}")
-    print(as_text if as_json else comparison.to_text(first.name, second.name), end="")
+    if as_json:
+        print_json(plain)
+    else:
+        print(comparison.to_text(first.name, second.name), end="")

@@ -31,8 +31,7 @@ def convert(
 
     BERT and the RoBERTa and wwm kinds, ELECTRA, and both kinds of ALBERT-zh, as TensorFlow 1 saved them.
     """
-    import json
-
+    from fenlei.cli.reading import print_json
     from fenlei.encoders.convert import convert as convert_encoder
 
     report = convert_encoder(
@@ -45,6 +44,6 @@ def convert(
         overwrite=overwrite,
     )
     if as_json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+        print_json(report.to_dict())
     else:
         print("\n".join(report.lines()))

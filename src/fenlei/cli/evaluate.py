@@ -86,7 +86,8 @@ def evaluate_and_write(
         as_json: print JSON instead of text.
     """
     from fenlei.atomic import write_text
-    from fenlei.cli.reading import say
+    from fenlei.cli.reading import print_json, say
+    from fenlei.csv_text import write_csv
     from fenlei.judge.error_rows import errors_csv
     from fenlei.page.render import report_page
     from fenlei.train.journal import Journal
@@ -98,14 +99,16 @@ def evaluate_and_write(
     report = evaluation.report
     origin = replace(evaluation.origin, command=("fenlei", *sys.argv[1:]), data=tuple(data))
     plain = report.to_dict() | {"origin": origin.to_dict()}
-    as_text, json_text = report.to_text(), json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+    as_text = report.to_text()
     write_text(folder / "report.txt", as_text)
-    write_text(folder / "report.json", json_text)
-    # Excel takes a CSV for UTF-8 only when it begins with a byte order mark.
-    write_text(folder / "report.csv", report.to_csv(), encoding="utf-8-sig")
-    write_text(folder / "errors.csv", errors_csv(evaluation.errors), encoding="utf-8-sig")
+    write_text(folder / "report.json", json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
+    write_csv(folder / "report.csv", report.to_csv())
+    write_csv(folder / "errors.csv", errors_csv(evaluation.errors))
     write_text(folder / "report.html", report_page(report, evaluation.errors, origin, language=language))
-    print(json_text if as_json else as_text, end="")
+    if as_json:
+        print_json(plain)
+    else:
+        print(as_text, end="")
     say(console, f"report     {folder}")
 
 

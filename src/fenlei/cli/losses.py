@@ -1,6 +1,5 @@
 """`fenlei losses`: labelled files -> which loss is best on them, by how much, and for which labels."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +40,7 @@ def losses(
     from rich.console import Console
 
     from fenlei.atomic import alone_at
-    from fenlei.cli.reading import read_labelled, say
+    from fenlei.cli.reading import print_json, read_labelled, say
     from fenlei.errors import SettingsError
     from fenlei.model.losses import LOSS_NAMES
     from fenlei.runtime import open_runtime
@@ -75,4 +74,7 @@ def losses(
         with Journal(out / "journal.jsonl", console) as journal:
             run_trials(out, drawn, {name: {"loss": name} for name in chosen}, numbers, settings, runtime, journal)
     table = compare_trials(find_trials(out, chosen, numbers), default)
-    print(json.dumps(table.to_dict(), ensure_ascii=False, indent=2) if as_json else table.to_text().rstrip("\n"))
+    if as_json:
+        print_json(table.to_dict())
+    else:
+        print(table.to_text().rstrip("\n"))

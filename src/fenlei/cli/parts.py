@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fenlei.atomic import write_text
+from fenlei.csv_text import write_csv
 from fenlei.errors import DataError
 from fenlei.text.example import Example
 
@@ -96,7 +96,7 @@ def without_leaks(parts: Parts, leaks: str, listed: Path, console: "Console") ->
     found = [leak for leak in every if leak.part == "train"]
     if not every:
         return parts
-    write_text(listed, leaks_csv(every), encoding="utf-8-sig")
+    write_csv(listed, leaks_csv(every))
     if len(found) < len(every):
         say(
             console, f"leaks      {len(every) - len(found):,} dev rows stand in test too; they stay, listed in {listed}"

@@ -35,7 +35,7 @@ def predict(
     """
     from rich.console import Console
 
-    from fenlei.cli.reading import options_like_training, say, say_skipped
+    from fenlei.cli.reading import options_like_training, say, say_skipped, stdout_for_data
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.files import predict_file, predict_to_stream
     from fenlei.predict.results import settle_format
@@ -52,7 +52,8 @@ def predict(
     console = Console(stderr=True)
     with Journal(console=console) as journal:
         if out is None:
-            predict_to_stream(classifier, texts, sys.stdout, result_format=result_format, top_k=top_k, journal=journal)
+            stream = stdout_for_data()
+            predict_to_stream(classifier, texts, stream, result_format=result_format, top_k=top_k, journal=journal)
         else:
             before = predict_file(classifier, texts, out, result_format=result_format, top_k=top_k, journal=journal)
             if before:

@@ -1,8 +1,10 @@
 """What the commands share: read labelled files and tell people what was found in them."""
 
+import json
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,6 +99,18 @@ def say_skipped(console: "Console", rows: Sequence["BadRow"]) -> None:
         say(console, f"skipped    {row}")
     if len(rows) > 10:
         say(console, f"skipped    and {len(rows) - 10:,} more rows")
+
+
+def stdout_for_data() -> TextIO:
+    """Stdout for what programs read: UTF-8 whatever the locale's encoding is, unless a person sees it."""
+    if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="\n")
+    return sys.stdout
+
+
+def print_json(plain: Any) -> None:
+    """Print plain JSON values as data."""
+    print(json.dumps(plain, ensure_ascii=False, indent=2), file=stdout_for_data())
 
 
 def say(console: "Console", message: str) -> None:

@@ -1,5 +1,6 @@
 """`fenlei split`: labelled files -> parts whose labels are alike and that share no text."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ _SHOWN_LABELS = 100
 _RATIOS = "8:1:1"
 
 
-@with_flags(reading=[one for one in options.READING if one is not options.PAIR])
+@with_flags(reading=options.READING)
 def split(
     data: Annotated[list[str], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
     out: Annotated[Path, typer.Option(help="Folder for the parts: one CSV each.")],
@@ -77,18 +78,15 @@ def balance_text(parts: "Mapping[str, tuple[Example, ...]]") -> str:
     """Each label's rows, and its share of the rows of each part; also of parts without any label."""
     from fenlei.plain_table import aligned
 
-    labels = sorted({label for part in parts.values() for row in part for label in row.labels or ()})
-    counts = {
-        label: {name: sum(label in (row.labels or ()) for row in part) for name, part in parts.items()}
-        for label in labels
-    }
-    labels.sort(key=lambda label: -sum(counts[label].values()))
+    of_part = {name: Counter(label for row in part for label in row.labels or ()) for name, part in parts.items()}
+    total_of = sum(of_part.values(), Counter[str]())
+    labels = sorted(total_of, key=lambda label: (-total_of[label], label))
     sizes = {name: len(part) for name, part in parts.items()}
     table = [["label", "rows", *parts]]
     table.append(["", f"{sum(sizes.values()):,}", *(f"{size:,}" for size in sizes.values())])
     for label in labels[:_SHOWN_LABELS]:
-        shares = [f"{counts[label][name] / max(1, size):.1%}" for name, size in sizes.items()]
-        table.append([label, f"{sum(counts[label].values()):,}", *shares])
+        shares = [f"{of_part[name][label] / max(1, size):.1%}" for name, size in sizes.items()]
+        table.append([label, f"{total_of[label]:,}", *shares])
     lines = aligned(table)
     if len(labels) > _SHOWN_LABELS:
         lines.append(f"and {len(labels) - _SHOWN_LABELS:,} rarer labels")
@@ -96,7 +94,7 @@ def balance_text(parts: "Mapping[str, tuple[Example, ...]]") -> str:
         return "\n".join([*lines, "", "no row has a label: the parts are cut by chance, duplicates on one side"])
     total = sum(sizes.values())
     distance, label, name = max(
-        (abs(counts[label][name] / max(1, sizes[name]) - sum(counts[label].values()) / total), label, name)
+        (abs(of_part[name][label] / max(1, sizes[name]) - total_of[label] / total), label, name)
         for label in labels
         for name in parts
     )

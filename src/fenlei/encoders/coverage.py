@@ -9,6 +9,9 @@ from fenlei.encoders.tokenizer import EncoderTokenizer
 TOLERATED_SHARE = 0.03
 """Rare characters and emoji reach about a hundredth; beyond this the encoder misses what texts say."""
 
+# Texts tokenized at once; the encodings of all of a large table would not fit.
+_BLOCK = 4096
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -47,12 +50,13 @@ def measure_coverage(tokenizer: EncoderTokenizer, texts: Sequence[str]) -> Cover
     """
     unknown_id = tokenizer.tokenizer.token_to_id(tokenizer.special_tokens.get("unk_token", ""))
     examples: Counter[str] = Counter()
-    for text, encoding in zip(
-        texts, tokenizer.tokenizer.encode_batch(list(texts), add_special_tokens=False), strict=True
-    ):
-        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-            if token == unknown_id:
-                examples[text[start:end]] += 1
+    for begin in range(0, len(texts), _BLOCK):
+        block = list(texts[begin : begin + _BLOCK])
+        encodings = tokenizer.tokenizer.encode_batch(block, add_special_tokens=False)
+        for text, encoding in zip(block, encodings, strict=True):
+            for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+                if token == unknown_id:
+                    examples[text[start:end]] += 1
     unknown = sum(len(text) * count for text, count in examples.items())
     characters = sum(not character.isspace() for text in texts for character in text)
     return Coverage(characters, unknown, tuple(examples.most_common(5)))

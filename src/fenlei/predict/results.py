@@ -108,13 +108,13 @@ class RowFormat:
                 answer["windows"] = {label: [begin, end] for label, begin, end in prediction.windows}
             # Parquet has dates and decimals, JSON has not.
             return json.dumps(cells | answer, ensure_ascii=False, default=str) + "\n"
-        kept = [_text(cells.get(column)) for column in self._columns]
-        if self._format == "xlsx" and (longest := max(map(len, kept))) > _XLSX_CELL:
+        written = [*(_text(cells.get(column)) for column in self._columns), *answers]
+        if self._format == "xlsx" and (longest := max(map(len, written))) > _XLSX_CELL:
             raise DataError(
                 f"a cell has {longest:,} characters and xlsx holds at most {_XLSX_CELL:,}: {text[:40]!r}…",
-                hint="write .csv or .parquet instead",
+                hint="write .csv or .parquet instead, or fewer scores (--top-k)",
             )
-        return csv_text([[*kept, *answers]])
+        return csv_text([written])
 
 
 def check_rows(result_format: str, rows: int) -> None:

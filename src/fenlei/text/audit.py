@@ -126,13 +126,14 @@ def audit_examples(
                 label_rows[label][part] += 1
     labels = dict(sorted(label_rows.items(), key=lambda item: (-sum(item[1].values()), item[0])))
     together = Counter(pair for example in examples for pair in combinations(sorted(example.labels or ()), 2))
+    duplicates = find_duplicates(texts, near=search)
     findings = [
         *more,
-        *_findings_of_texts(examples, names, find_duplicates(texts, near=search)),
+        *_findings_of_texts(examples, names, duplicates),
         *_findings_of_labels(labels, list(parts)),
         *_findings_of_joined_labels(labels, task),
         *_findings_of_blank_labels(examples, names, task),
-        *_findings_of_leaks(parts, near=search),
+        *_findings_of_leaks(parts, duplicates),
     ]
     if not search and near is None:
         message = f"more than {SEARCHED:,} rows: near duplicates were not searched; --near does it, in minutes"
@@ -263,11 +264,9 @@ def _findings_of_blank_labels(examples: Sequence[Example], names: Sequence[str],
     return [Finding("blank_labels", "problem", len(blank), message, _shown(names, blank))]
 
 
-def _findings_of_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool) -> list[Finding]:
-    if len(parts) < 2:
-        return []
+def _findings_of_leaks(parts: Mapping[str, Sequence[Example]], duplicates: Duplicates) -> list[Finding]:
     found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for leak in find_leaks(parts, near=near):
+    for leak in find_leaks(parts, duplicates=duplicates):
         found[leak.part, leak.other_part].append(leak)
     findings = []
     for (part, other), leaks in found.items():

@@ -18,7 +18,7 @@ _FOUND_TOGETHER = (("|", "｜"), (",", "，"), (";", "；"), ("、",), ("#",))
 NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
 """What a cell says, in any case, that has no label. In a list a name is a name."""
 
-_JOINT = SEPARATORS[0]
+_JOINT = _FOUND_TOGETHER[0][0]
 
 EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"})
 """What Excel shows, and exports to CSV, where a formula has failed; a cell that is nothing else is a bad one."""
@@ -51,12 +51,14 @@ def text_of(cells: Mapping[str, Any], columns: Sequence[str], *, pair: bool = Fa
     Args:
         cells: of the row.
         columns: those of the text.
-        pair: two columns become a pair of texts instead, unless one is empty.
+        pair: two columns become a pair of texts instead, unless one is empty; one column holds pairs already.
 
     Raises:
         CellError: a cell is no string or holds what no text can.
     """
     texts = [_checked(cells.get(column), column, several=len(columns) > 1) for column in columns]
+    if not (pair and len(columns) == 1) and any(PAIR in text for text in texts):
+        raise CellError("the text holds U+001E, which stands between the texts of a pair", columns[0], "".join(texts))
     return (PAIR if pair else "\n").join(text for text in texts if text)
 
 
@@ -153,7 +155,8 @@ def label_cell(labels: Sequence[str]) -> str:
 
 
 def _would_be_misread(label: str) -> bool:
-    return _JOINT in label or label.startswith(_JSON) or label.lower() in NO_LABEL or label in EXCEL_ERRORS
+    joint = any(form in label for form in _FOUND_TOGETHER[0])
+    return joint or label.startswith(_JSON) or label.lower() in NO_LABEL or label in EXCEL_ERRORS
 
 
 def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> tuple[str, ...]:

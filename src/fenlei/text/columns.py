@@ -89,7 +89,7 @@ def find_columns(
     """
     texts = text_columns(source, text)
     id_column = _named(source, id, "id") if id else _by_name(source.columns, ID_NAMES)
-    if source.columns == (*WRITTEN, "group") and group not in source.columns:
+    if is_written(source) and "group" in source.columns and group not in source.columns:
         group = "group"  # fenlei wrote the file, with the groups it was told of under a name of its own
     group_column = _named(source, group, "group") if group else None
     if labels:
@@ -113,8 +113,7 @@ def text_columns(source: RowSource, named: Sequence[str] = ()) -> tuple[str, ...
     Raises:
         DataError: there is no such column; lists those there are.
     """
-    written = source.columns in (WRITTEN, (*WRITTEN, "group"))
-    if written and len(named) > 1 and not set(named) & set(source.columns):
+    if is_written(source) and len(named) > 1 and not set(named) & set(source.columns):
         return ("text",)
     if named:
         return tuple(_named(source, name, "text") for name in named)
@@ -122,6 +121,11 @@ def text_columns(source: RowSource, named: Sequence[str] = ()) -> tuple[str, ...
     if not found:
         raise _not_found(source, "text")
     return (found,)
+
+
+def is_written(source: RowSource) -> bool:
+    """Whether it has the columns of a file that `write_examples` wrote, where a pair of texts stands in one cell."""
+    return source.columns in (WRITTEN, (*WRITTEN, "group"))
 
 
 def present(source: RowSource, columns: Collection[str]) -> tuple[str, ...]:

@@ -48,11 +48,12 @@ class Duplicates:
     pairs: tuple[tuple[int, int, float], ...]
 
     def giants(self) -> list[NDArray[np.int64]]:
-        """Rows of the clusters that are too large to be copies of one text, largest first."""
+        """Rows of the clusters of different texts that are too large to be copies of one, largest first."""
         numbers, sizes = np.unique(self.near, return_counts=True)
         limit = max(_GIANT_ROWS, _GIANT_SHARE * len(self.near))
         order = numbers[sizes > limit][np.argsort(-sizes[sizes > limit], kind="stable")]
-        return [np.flatnonzero(self.near == number) for number in order]
+        clusters = [np.flatnonzero(self.near == number) for number in order]
+        return [rows for rows in clusters if (self.exact[rows] != self.exact[rows[0]]).any()]
 
     def together(self) -> NDArray[np.int64]:
         """(B,) equal numbers for rows that must not part: the clusters, of giant ones the exact duplicates."""
@@ -87,8 +88,18 @@ def find_duplicates(
 
 def similarity(text: str, other: str) -> float:
     """The Jaccard similarity of the two texts' character 3-grams, both in canonical form; in [0, 1]."""
-    own, others = _ngrams(canonical_text(text)), _ngrams(canonical_text(other))
-    return len(own & others) / len(own | others)
+    return jaccard(ngrams_of(text), ngrams_of(other))
+
+
+def ngrams_of(text: str) -> frozenset[str]:
+    """The character 3-grams of a text in canonical form; of a shorter one, all of it."""
+    return _ngrams(canonical_text(text))
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """What two sets have in common, as a share of what either has; one at least is not empty."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
 
 
 def _near_pairs(
@@ -107,7 +118,7 @@ def _near_pairs(
         signature.update_batch([gram.encode("utf-8", "surrogatepass") for gram in own])
         found = []
         for other in index.query(signature):
-            likeness = len(own & ngrams[other]) / len(own | ngrams[other])
+            likeness = jaccard(own, ngrams[other])
             if likeness >= NEAR:
                 found.append((row, other, likeness))
         pairs += sorted(found, key=lambda pair: pair[1])

@@ -106,9 +106,10 @@ def without_spelling(label: str) -> str:
     return "".join(canonical_text(label).split())
 
 
-def unknown_label(label: str, names: Collection[str]) -> str:
+def unknown_label(label: str, names: Collection[str], *, with_nearest: bool = True) -> str:
     """What an error says of a label that is none of a classifier's `names`."""
-    return f"the label {label!r} is not among the {len(names)} labels of the training rows{nearest_told(label, names)}"
+    near = nearest_told(label, names) if with_nearest else ""
+    return f"the label {label!r} is not among the {len(names)} labels of the training rows{near}"
 
 
 def nearest_told(name: str, names: Collection[str], *, words: str = "the nearest known one is") -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.csv_text import csv_text
-from fenlei.text.duplicates import SEARCHED, find_duplicates, similarity
+from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates, jaccard, ngrams_of
 from fenlei.text.example import Example
 
 
@@ -28,18 +28,23 @@ class Leak:
     similarity: float
 
 
-def find_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool | None = None) -> tuple[Leak, ...]:
+def find_leaks(
+    parts: Mapping[str, Sequence[Example]], *, near: bool | None = None, duplicates: Duplicates | None = None
+) -> tuple[Leak, ...]:
     """The rows of each part that also stand in a later one, in file order.
 
     Args:
         parts: name -> rows; with `train` first, its rows that stand in dev or test are found.
         near: whether near duplicates count; None: among up to 200,000 rows in all. Clusters so large that
             they must be a template count by exact duplicates only.
+        duplicates: those among the rows of all parts, one after the other, where they are known already.
     """
+    if len(parts) < 2:
+        return ()
     names = [name for name, examples in parts.items() for _ in examples]
     examples = [example for part in parts.values() for example in part]
     texts = [example.text for example in examples]
-    duplicates = find_duplicates(texts, near=len(texts) <= SEARCHED if near is None else near)
+    duplicates = duplicates or find_duplicates(texts, near=len(texts) <= SEARCHED if near is None else near)
     number_of_part = {name: number for number, name in enumerate(parts)}
     part_of_row = np.array([number_of_part[name] for name in names], dtype=np.int64)
     found: dict[int, Leak] = {}
@@ -49,7 +54,8 @@ def find_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool | None = No
         first_row: dict[tuple[int, int], int] = {}
         for row, key in key_of_row.items():
             first_row.setdefault(key, row)
-        nearest = {key: _nearest(key, first_row, texts) for key in first_row}
+        grams = {row: ngrams_of(texts[row]) for row in first_row.values()} if len(first_row) > 1 else {}
+        nearest = {key: _nearest(key, first_row, grams) for key in first_row}
         for row, key in key_of_row.items():
             if (other := nearest[key]) is not None:
                 likeness, at = other
@@ -58,14 +64,14 @@ def find_leaks(parts: Mapping[str, Sequence[Example]], *, near: bool | None = No
 
 
 def _nearest(
-    key: tuple[int, int], first_row: Mapping[tuple[int, int], int], texts: Sequence[str]
+    key: tuple[int, int], first_row: Mapping[tuple[int, int], int], grams: Mapping[int, frozenset[str]]
 ) -> tuple[float, int] | None:
     """The similarity and the row of the text in a later part that is most like that of `key`, a part and a text."""
     part, text = key
     best: tuple[float, int] | None = None
     for (other_part, other_text), row in first_row.items():
         if other_part > part:
-            likeness = 1.0 if other_text == text else similarity(texts[first_row[key]], texts[row])
+            likeness = 1.0 if other_text == text else jaccard(grams[first_row[key]], grams[row])
             if best is None or likeness > best[0]:
                 best = likeness, row
     return best

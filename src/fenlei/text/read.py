@@ -8,13 +8,15 @@ from typing import Literal, get_args
 
 from fenlei.errors import DataError, SettingsError
 from fenlei.text.cells import NO_LABEL, CellError, LabelCells, detect_separators, text_of
-from fenlei.text.columns import find_columns, present
-from fenlei.text.example import Example
+from fenlei.text.columns import find_columns, is_written, present
+from fenlei.text.example import PAIR, Example
 from fenlei.text.labels import Task, unknown_label
 from fenlei.text.rows import Row, RowSource
 from fenlei.text.sources import find_files, open_rows, part_names
 
 OnBadRow = Literal["error", "skip"]
+
+_SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,9 @@ def _table(readers: Sequence["_Reader"], separators: Sequence[str], options: Rea
         bad += wrong
         words += reader.words_for_none
         notes.append(reader.note(len(found), len(wrong), separators))
-    shown = "".join(f"\n  {row}" for row in bad[:5]) + (f"\n  and {len(bad) - 5:,} more" if len(bad) > 5 else "")
+    shown = "".join(f"\n  {row}" for row in bad[:_SHOWN_ROWS])
+    if len(bad) > _SHOWN_ROWS:
+        shown += f"\n  and {len(bad) - _SHOWN_ROWS:,} more"
     if not examples:
         files = ", ".join(reader.source.name for reader in readers)
         raise DataError(
@@ -202,7 +206,11 @@ class _Reader:
             id=options.id_column,
             group=options.group_column,
         )
-        self._pair, self._named_id, self._known = options.pair, options.id_column, frozenset(known)
+        in_one_cell = len(self.columns.text) == 1
+        self._pair = options.pair or (is_written(source) and in_one_cell)
+        self._pairs_needed = options.pair and in_one_cell
+        self._named_id, self._known = options.id_column, frozenset(known)
+        self._why_unknown: dict[str, str] = {}
         self._id_lost = ""
         # A class may well be called 无; only with several labels a row does the word mean that there are none.
         self._no_label = frozenset({""}) if task == "multiclass" else NO_LABEL
@@ -225,6 +233,11 @@ class _Reader:
             if word := labels.word_for_none(row.cells):
                 self.words_for_none[word] += 1
             examples.append(example)
+        if self._pairs_needed and examples and not any(PAIR in example.text for example in examples):
+            raise DataError(
+                f"{self.source.name} was written without --pair: no text in it is a pair",
+                hint="write it again, `split` takes --pair too; or leave --pair out here",
+            )
         return examples, bad
 
     def _read_by_line(self, separators: Sequence[str]) -> tuple[list[Example], list[BadRow]]:
@@ -258,13 +271,20 @@ class _Reader:
         for label in given:
             if self._known and label not in self._known:
                 column = label if columns.labels_are_flags else columns.labels[0]
-                raise CellError(unknown_label(label, self._known), column, row.cells.get(column))
+                raise CellError(self._unknown(label), column, row.cells.get(column))
         return Example(
             id=self._prefix + (str(row.cells.get(columns.id)) if columns.id else str(row.number)),
             text=text,
             labels=given,
             group=str(row.cells.get(columns.group) or "") or None if columns.group else None,
         )
+
+    def _unknown(self, label: str) -> str:
+        """Why it is refused. Of many labels the nearest takes long to find: once for each of the first few."""
+        if label not in self._why_unknown:
+            few = len(self._why_unknown) < _SHOWN_ROWS
+            self._why_unknown[label] = unknown_label(label, self._known, with_nearest=few)
+        return self._why_unknown[label]
 
 
 def _as_tuple(names: str | Sequence[str] | None) -> tuple[str, ...]:

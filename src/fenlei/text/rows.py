@@ -1,5 +1,6 @@
 """Rows of cells with their place in a file: what every format gives and every reader takes."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,8 +83,7 @@ def distinct_columns(header: list[str], name: str, *, line: int = 1) -> tuple[st
         )
     given = [column.strip().lstrip("\ufeff") for column in header]
     names = tuple(column or f"column {place}" for place, column in enumerate(given, 1))
-    repeated = [column for column in names if names.count(column) > 1]
-    if repeated:
+    if repeated := [column for column, times in Counter(names).items() if times > 1]:
         raise DataError(
             f"{name}, line {line}: the column {repeated[0]!r} occurs more than once", hint="rename one of them"
         )

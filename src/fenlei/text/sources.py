@@ -1,5 +1,6 @@
 """Paths -> the rows behind them: which files are meant, and which format each has."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from glob import has_magic
@@ -80,13 +81,12 @@ def find_files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
         if not found:
             raise DataError(f"no file fits the pattern {path}")
         files += found
-    repeated = [path for path in files if files.count(path) > 1]
-    if repeated:
+    if repeated := [path for path, times in Counter(files).items() if times > 1]:
         raise DataError(f"{repeated[0]} is given more than once")
     return files
 
 
 def part_names(files: Sequence[Path]) -> list[str]:
     """A short name for each file: its own without the suffix, with all of its path where two would share one."""
-    stems = [file.stem for file in files]
-    return [file.as_posix() if stems.count(stem) > 1 else stem for file, stem in zip(files, stems, strict=True)]
+    times = Counter(file.stem for file in files)
+    return [file.as_posix() if times[file.stem] > 1 else file.stem for file in files]

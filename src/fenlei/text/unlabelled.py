@@ -7,7 +7,7 @@ from typing import Any
 
 from fenlei.errors import DataError
 from fenlei.text.cells import CellError, text_of
-from fenlei.text.columns import present, text_columns
+from fenlei.text.columns import is_written, present, text_columns
 from fenlei.text.read import BadRow, ReadOptions
 from fenlei.text.sources import open_rows, rows_of_stdin
 
@@ -50,6 +50,7 @@ class TextSource:
         self.skipped: list[BadRow] = []
         self.empty = 0
         self._text = text_columns(self._rows, options.text_columns or present(self._rows, options.trained_text))
+        self._pair = options.pair or (is_written(self._rows) and len(self._text) == 1)
 
     def fingerprint(self) -> dict[str, Any]:
         """What the rows depend on, as JSON; a changed file has another size or time."""
@@ -57,7 +58,7 @@ class TextSource:
             "file": self._rows.identity,
             "encoding": self._rows.encoding,
             "text": list(self._text),
-            "pair": self._options.pair,
+            "pair": self._pair,
             "on_bad_row": self._options.on_bad_row,
         }
 
@@ -70,7 +71,7 @@ class TextSource:
             try:
                 if row.problem:
                     raise CellError(row.problem, "", next(iter(row.cells.values()), ""))
-                text = text_of(row.cells, self._text, pair=self._options.pair)
+                text = text_of(row.cells, self._text, pair=self._pair)
             except CellError as error:
                 bad = BadRow.of(row, self._rows, error)
                 if self._options.on_bad_row == "error":

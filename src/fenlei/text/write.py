@@ -4,8 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from fenlei.atomic import write_text
-from fenlei.csv_text import csv_text
+from fenlei.csv_text import csv_text, write_csv
 from fenlei.text.columns import WRITTEN
 from fenlei.text.example import Example
 
@@ -20,4 +19,4 @@ def write_examples(path: Path, examples: Sequence[Example]) -> None:
     for example in examples:
         labels = json.dumps(example.labels or [], ensure_ascii=False)
         rows.append([example.id, example.text, labels, *([example.group or ""] if grouped else [])])
-    write_text(path, csv_text(rows), encoding="utf-8-sig")
+    write_csv(path, csv_text(rows))

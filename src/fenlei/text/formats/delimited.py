@@ -17,7 +17,8 @@ def open_delimited(path: Path, encoding: str, *, tabs: bool) -> RowSource:
     """The rows of a CSV file, or of a TSV file.
 
     Quotes are signs like any other in a file that was written without quoting, as databases export TSV: where each line
-    that has one falls into as many cells as there are columns, and some such line alone is no valid CSV.
+    that has one falls into as many cells as there are columns, and some such line alone is no valid CSV. With commas,
+    which stand in texts too, the whole file must also be no valid CSV, or have rows of other lengths.
 
     Raises:
         DataError: it has no header line, a column name repeats, or the header is no valid CSV.
@@ -30,7 +31,10 @@ def open_delimited(path: Path, encoding: str, *, tabs: bool) -> RowSource:
         raise DataError(f"{path} is empty: it has no header line")
     columns = distinct_columns(header, str(path))
     with reported(str(path), encoding), open_text(path, encoding) as file:
-        quoted = not _has_bare_quotes(file, _delimiter(file, tabs), len(columns))
+        delimiter = _delimiter(file, tabs)
+        quoted = not _has_bare_quotes(file, delimiter, len(columns))
+        if not quoted and delimiter != "\t":
+            quoted = _is_regular(_reader(file, tabs, quoted=True), len(columns))
     return RowSource(
         str(path), kind, encoding, columns, lambda: _rows(path, encoding, tabs, quoted, columns), identity_of(path)
     )
@@ -75,6 +79,14 @@ def _has_bare_quotes(file: IO[str], delimiter: str, columns: int) -> bool:
         except csv.Error:
             found = True
     return found
+
+
+def _is_regular(reader: Any, columns: int) -> bool:
+    """Whether it is valid CSV of so many cells a row."""
+    try:
+        return all(len(cells) in (0, columns) for cells in reader)
+    except csv.Error:
+        return False
 
 
 def _reader(file: IO[str], tabs: bool, *, quoted: bool) -> Any:
