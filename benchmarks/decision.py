@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fenlei import Classifier, ReadOptions, read_examples, split_examples
+from fenlei.journal import Journal
 from fenlei.judge import thresholds
 from fenlei.judge.calibration import fit_calibration
 from fenlei.judge.decision import Decision
@@ -24,7 +25,6 @@ from fenlei.judge.scores import scores_from_logits
 from fenlei.judge.thresholds import Goal, fit_thresholds
 from fenlei.model.linear import LinearModel
 from fenlei.text.labels import LabelSet
-from fenlei.train.journal import Journal
 
 GOALS = ("micro-f1", "macro-f1")
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from rich.console import Console
 
 from fenlei import read_examples
+from fenlei.journal import Journal
 from fenlei.judge.report import MAIN_FIGURE, shown
 from fenlei.runtime import open_runtime
 from fenlei.study.protocol import draw_rows
 from fenlei.study.trials import Trial, compare_trials, find_trials, run_trials
 from fenlei.train.config import TrainSettings
-from fenlei.train.journal import Journal
 
 # Rows to train on, at most so many to judge on, and epochs.
 PROTOCOLS = {

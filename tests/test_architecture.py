@@ -20,6 +20,7 @@ STAGES = [
     "csv_text",
     "digests",
     "plain_table",
+    "journal",
     "runtime",
     "text",
     "encoders",

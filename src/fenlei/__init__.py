@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fenlei.errors import BundleError, DataError, EncoderError, FenleiError, SettingsError
+    from fenlei.journal import Journal
     from fenlei.judge.fitting import DecisionPlan
     from fenlei.judge.report import Report
     from fenlei.judge.rules import Rules
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from fenlei.text.read import ReadOptions, read_examples
     from fenlei.text.split import split_examples
     from fenlei.train.config import TrainSettings
-    from fenlei.train.journal import Journal
     from fenlei.train.recipes import settings_of
 
 __version__ = "0.1.0"
@@ -38,7 +38,7 @@ _HOMES = {
     "Example": "fenlei.text.example",
     "FenleiError": "fenlei.errors",
     "Goal": "fenlei.judge.thresholds",
-    "Journal": "fenlei.train.journal",
+    "Journal": "fenlei.journal",
     "Prediction": "fenlei.predict.prediction",
     "ReadOptions": "fenlei.text.read",
     "Report": "fenlei.judge.report",

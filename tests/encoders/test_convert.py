@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from fenlei.encoders.convert import convert, is_tensorflow_checkpoint, resolve_hub_cache
+from fenlei.encoders.convert import convert
+from fenlei.encoders.locate import is_tensorflow_checkpoint, resolve_hub_cache
 from fenlei.encoders.tf_bundle import open_bundle
 from fenlei.encoders.tokenizer import load_tokenizer
 from fenlei.errors import EncoderError, FenleiError, SettingsError

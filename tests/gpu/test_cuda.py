@@ -12,10 +12,10 @@ from fenlei import Classifier, TrainSettings, open_runtime, read_examples
 from fenlei.encoders.attention import _PackedAttention, varlen_attention
 from fenlei.encoders.dropout import renew_masks
 from fenlei.encoders.packing import Packing
+from fenlei.journal import Journal
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.text.batches import PackedBatch
 from fenlei.text.tokens import TokenTable
-from fenlei.train.journal import Journal
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 DEVICE = "cuda"

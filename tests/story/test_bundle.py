@@ -26,11 +26,11 @@ from fenlei import (
     open_runtime,
 )
 from fenlei.bundle import Bundle
+from fenlei.journal import Journal
 from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
 from fenlei.text.labels import LabelSet
 from fenlei.text.split import split_examples
-from fenlei.train.journal import Journal
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],

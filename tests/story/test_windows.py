@@ -12,11 +12,11 @@ from rich.console import Console
 
 from fenlei import BundleError, Classifier, Example, ReadOptions, SettingsError, open_runtime
 from fenlei.bundle import Bundle
+from fenlei.journal import Journal
 from fenlei.predict import files
 from fenlei.predict.files import predict_file, predict_to_stream
 from fenlei.text.example import pair_texts
 from fenlei.text.unlabelled import TextSource
-from fenlei.train.journal import Journal
 
 TOPICS = {
     "财经": ["股票", "涨跌", "银行", "利率"],

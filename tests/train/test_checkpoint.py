@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fenlei.errors import FenleiError, SettingsError
+from fenlei.journal import Journal
 from fenlei.train.checkpoint import Checkpoints, can_go_on, delete_checkpoints, what_differs
-from fenlei.train.journal import Journal
 from fenlei.train.recipes import RECIPES
 
 # Importlib mode has no package of tests: the loop's test module lends its tiny run.

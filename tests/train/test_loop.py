@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from transformers import AlbertConfig, AlbertForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from fenlei.errors import FenleiError, SettingsError
+from fenlei.journal import Journal
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.losses import zlpr
@@ -18,7 +19,6 @@ from fenlei.text.tokens import TokenTable
 from fenlei.text.windows import Windows
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
-from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Part, fit
 from fenlei.train.optimizer import build_optimizer, freeze_lowest, set_rate
 

@@ -9,6 +9,7 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
+from fenlei.journal import Journal
 from fenlei.model.build import new_classifier, output_layer
 from fenlei.model.classifier import predict_logits
 from fenlei.model.losses import LOSS_NAMES, LabelCounts, loss_named
@@ -16,7 +17,6 @@ from fenlei.runtime import Runtime
 from fenlei.text.batches import pack
 from fenlei.text.tokens import TokenTable
 from fenlei.train import probe as probe_module
-from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Part
 from fenlei.train.probe import fit_head
 

@@ -57,7 +57,6 @@ def apply_corrections(
     task: Task,
     *,
     new_labels: bool = False,
-    encoding: str | None = None,
 ) -> Corrected:
     """Put the answers in `path` into the data.
 
@@ -66,7 +65,6 @@ def apply_corrections(
         path: the filled-in sheet (CSV or xlsx), or an export of Label Studio or doccano.
         task: `multiclass`: an answer is exactly one label.
         new_labels: whether an answer may be a label that no row has.
-        encoding: of the characters in `path`; None: detected.
 
     Raises:
         DataError: an answer fits no row, or not its text, or names an unknown label; nothing is applied then. Or
@@ -76,7 +74,7 @@ def apply_corrections(
     answers: dict[str, tuple[str, ...]] = {}
     problems: list[tuple[str, str]] = []
     open_rows_of_list = 0
-    for row in open_rows(path, encoding=encoding):
+    for row in open_rows(path):
         try:
             found = reader.read(row)
             if found is None:

@@ -50,7 +50,8 @@ def evidence_of_folds(
     """Scores by the linear model trained on the other folds, calibrated on the given labels.
 
     Raises:
-        DataError: fewer than two labels occur, there are too few texts, or a row's labels do not fit the task.
+        DataError: fewer than two classes occur, or no label at all, there are too few texts, or a row's labels do not
+            fit the task.
         SettingsError: fewer than two folds.
     """
     labels = LabelSet.from_examples(examples)

@@ -116,7 +116,7 @@ def _evidence(
     console: "Console",
 ) -> "Evidence":
     from fenlei.clean.evidence import evidence_of_bundle, evidence_of_folds
-    from fenlei.train.journal import Journal
+    from fenlei.journal import Journal
 
     with Journal(console=console) as journal:
         journal.begin("score", len(rows))

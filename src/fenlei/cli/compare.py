@@ -31,12 +31,12 @@ def compare(
     from fenlei.cli.reading import options_like_training, print_json, read_labelled, say
     from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
+    from fenlei.journal import Journal
     from fenlei.judge.comparison import changed_csv, compare_classifiers
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.evaluate import groups_of
     from fenlei.text.example import readable_text
     from fenlei.text.labels import LabelSet
-    from fenlei.train.journal import Journal
 
     console = Console(stderr=True)
     classifiers = [Classifier.load(bundle, **where) for bundle in (first, second)]

@@ -76,8 +76,8 @@ def decide(
     from rich.console import Console
 
     from fenlei.cli.reading import options_like_training, read_labelled, say
+    from fenlei.journal import Journal
     from fenlei.predict.classifier import Classifier
-    from fenlei.train.journal import Journal
 
     named = (goal, thresholds, calibration, needs_person, blend, at_least_one, at_most, parents, exclusive)
     changes = bool(data) or any(option is not None for option in named)

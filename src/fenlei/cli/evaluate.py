@@ -88,9 +88,9 @@ def evaluate_and_write(
     from fenlei.atomic import write_text
     from fenlei.cli.reading import print_json, say
     from fenlei.csv_text import write_csv
+    from fenlei.journal import Journal
     from fenlei.judge.error_rows import errors_csv
     from fenlei.page.render import report_page
-    from fenlei.train.journal import Journal
 
     with Journal(console=console) as journal:
         journal.begin("evaluate", len(rows))

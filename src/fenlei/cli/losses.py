@@ -42,13 +42,13 @@ def losses(
     from fenlei.atomic import alone_at
     from fenlei.cli.reading import print_json, read_labelled, say
     from fenlei.errors import SettingsError
+    from fenlei.journal import Journal
     from fenlei.model.losses import LOSS_NAMES
     from fenlei.runtime import open_runtime
     from fenlei.study.protocol import draw_rows, settle_folder, study_sizes
     from fenlei.study.trials import compare_trials, find_trials, run_trials
     from fenlei.text.read import ReadOptions
     from fenlei.train.config import TrainSettings
-    from fenlei.train.journal import Journal
 
     console = Console(stderr=True)
     settings = TrainSettings(**given)

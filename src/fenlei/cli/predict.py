@@ -36,11 +36,11 @@ def predict(
     from rich.console import Console
 
     from fenlei.cli.reading import options_like_training, say, say_skipped, stdout_for_data
+    from fenlei.journal import Journal
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.files import predict_file, predict_to_stream
     from fenlei.predict.results import settle_format
     from fenlei.text.unlabelled import TextSource
-    from fenlei.train.journal import Journal
 
     # An interrupted run left `out.part`, and no `out`.
     if out is not None and out.is_file() and not overwrite:

@@ -67,6 +67,7 @@ def train(
     from fenlei.cli.evaluate import evaluate_and_write
     from fenlei.cli.parts import LEAKS, missing_parts, require_fitting, say_unseen_by_dev, without_leaks, write_split
     from fenlei.cli.reading import read_labelled_parts, say, say_audit
+    from fenlei.journal import Journal
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.origin import data_files
     from fenlei.runtime import crowded, open_runtime
@@ -76,7 +77,6 @@ def train(
     from fenlei.text.read import ReadOptions
     from fenlei.text.sources import find_files
     from fenlei.train.checkpoint import can_go_on, delete_checkpoints, work_left
-    from fenlei.train.journal import Journal
     from fenlei.train.recipes import settings_of
 
     settings = settings_of(recipe, **given)

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fenlei.digests import sha256_of
+from fenlei.encoders.locate import find_prefix, is_tensorflow_checkpoint, resolve_hub_cache
 from fenlei.errors import EncoderError
 from fenlei.runtime import cache_folder
 
@@ -48,16 +49,14 @@ def open_encoder(source: str) -> EncoderSource:
     Raises:
         EncoderError: nothing was found there, or it cannot be read; says what can be used instead.
     """
-    from fenlei.encoders import convert
-
     if source == "starter":
         from fenlei.encoders.starter import starter_directory
 
         return EncoderSource(source, starter_directory(cache_folder()), "starter")
     path = Path(source).expanduser()
-    if path.exists() or convert.is_tensorflow_checkpoint(path):
-        path = convert.resolve_hub_cache(path)
-        if convert.is_tensorflow_checkpoint(path):
+    if path.exists() or is_tensorflow_checkpoint(path):
+        path = resolve_hub_cache(path)
+        if is_tensorflow_checkpoint(path):
             return EncoderSource(source, _converted(path), "tensorflow")
         if not path.is_dir() or not (path / "config.json").exists():
             raise EncoderError(
@@ -77,7 +76,7 @@ def _converted(path: Path) -> Path:
     from fenlei.encoders import convert
 
     digest = hashlib.blake2b(f"{convert.REVISION} {path.resolve()}".encode(), digest_size=12)
-    for file in sorted(convert.find_prefix(path).parent.iterdir()):
+    for file in sorted(find_prefix(path).parent.iterdir()):
         if file.is_file():
             # Size and time tell a changed checkpoint; a hash would cost as much as converting again.
             digest.update(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}".encode())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fenlei.atomic import atomic_folder
 from fenlei.encoders.load_report import LoadReport
-from fenlei.encoders.locate import find_prefix, is_tensorflow_checkpoint, resolve_hub_cache
+from fenlei.encoders.locate import find_prefix, resolve_hub_cache
 from fenlei.encoders.tf_bundle import TensorBundle, open_bundle
 from fenlei.encoders.tf_config import find_config, make_config, read_config
 from fenlei.encoders.tf_names import MAPPING_IN
@@ -24,8 +24,6 @@ from fenlei.encoders.torch_bin import convert_torch_directory, is_torch_director
 from fenlei.encoders.weights_file import PendingTensor, write_weights
 from fenlei.encoders.wordpiece import SPECIAL_TOKENS, build_wordpiece, check_fit, read_vocabulary
 from fenlei.errors import EncoderError, SettingsError
-
-__all__ = ["REVISION", "LoadReport", "convert", "find_prefix", "is_tensorflow_checkpoint", "resolve_hub_cache"]
 
 REVISION = "1"
 """Changes when the same checkpoint would be converted otherwise, so that a cached result is not taken for it."""

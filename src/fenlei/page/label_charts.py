@@ -176,8 +176,3 @@ def _matrix_names(report: Report, say: Say) -> list[str]:
         *([say("others")] if matrix.others else []),
         *([say("nothing")] if matrix.nothing else []),
     ]
-
-
-def matrix_rows(report: Report) -> tuple[tuple[int, ...], ...]:
-    """The counts of the confusion matrix."""
-    return report.details.confusions.matrix.rows

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
 from fenlei.errors import BundleError, SettingsError
+from fenlei.journal import Journal
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision
 from fenlei.judge.rules import Rules
@@ -23,7 +24,6 @@ from fenlei.text.labels import Task, settle_task
 from fenlei.text.split import split_examples
 from fenlei.train.config import TrainSettings
 from fenlei.train.job import Trained, train
-from fenlei.train.journal import Journal
 from fenlei.train.recipes import settings_of
 
 

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from fenlei.atomic import alone_at, write_text
 from fenlei.errors import FenleiError, SettingsError
+from fenlei.journal import Journal
 from fenlei.predict.classifier import Classifier
 from fenlei.predict.results import STREAMED, RowFormat, check_rows, finish
 from fenlei.text.unlabelled import TextSource
-from fenlei.train.journal import Journal
 
 # Rows in memory at once: enough to sort by length, little beside the network.
 _BLOCK = 2048

@@ -10,6 +10,7 @@ import numpy as np
 
 from fenlei.bundle import Bundle
 from fenlei.errors import SettingsError
+from fenlei.journal import Journal
 from fenlei.judge.report import FIGURE_NAMES
 from fenlei.plain_table import aligned
 from fenlei.predict.classifier import Classifier
@@ -18,7 +19,6 @@ from fenlei.study.protocol import CIRCUMSTANCES, settle_folder
 from fenlei.text.example import Example
 from fenlei.train.checkpoint import can_go_on
 from fenlei.train.config import TrainSettings
-from fenlei.train.journal import Journal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fenlei.atomic import atomic_file, write_text
 from fenlei.errors import DataError, SettingsError
+from fenlei.journal import Journal, clock
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.judge.metrics import Bits
@@ -33,7 +34,6 @@ from fenlei.text.labels import Task
 from fenlei.train.checkpoint import can_go_on, delete_checkpoints
 from fenlei.train.config import TrainSettings
 from fenlei.train.job import train
-from fenlei.train.journal import Journal, clock
 
 Variants = Mapping[str, Mapping[str, Any]]
 """The name of each variant and the fields of `TrainSettings` that it changes."""

@@ -8,6 +8,7 @@ from fenlei.encoders.catalog import EncoderSource, open_encoder
 from fenlei.encoders.coverage import measure_coverage
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
 from fenlei.errors import DataError, SettingsError
+from fenlei.journal import Journal
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
@@ -19,7 +20,6 @@ from fenlei.text.normalize import normalize
 from fenlei.text.tokens import TextEncoder
 from fenlei.train.config import TrainSettings
 from fenlei.train.folds import Folds
-from fenlei.train.journal import Journal
 from fenlei.train.trainer import Trainer
 
 # Texts whose characters are looked up in the vocabulary before training.

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from fenlei.errors import FenleiError
+from fenlei.journal import Journal
 from fenlei.judge.metrics import row_blocks
 from fenlei.model.build import FreshWeights
 from fenlei.model.classifier import EncoderClassifier, predict_logits
@@ -26,7 +27,6 @@ from fenlei.text.tokens import TokenTable
 from fenlei.train.averaging import MovingAverage, greedy_mean, mean_of_weights
 from fenlei.train.checkpoint import Checkpoints, KeptEpoch, Progress
 from fenlei.train.config import TrainSettings
-from fenlei.train.journal import Journal
 from fenlei.train.optimizer import build_optimizer, set_rate
 from fenlei.train.probe import fit_head
 from fenlei.train.update import Gradients

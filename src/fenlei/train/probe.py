@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fenlei.encoders.packing import on_device
+from fenlei.journal import Journal
 from fenlei.model.build import output_layer
 from fenlei.model.classifier import EncoderClassifier, join_windows, tokens_at_once
 from fenlei.model.losses import Loss
@@ -23,7 +24,6 @@ from fenlei.model.precast import for_prediction
 from fenlei.runtime import Runtime
 from fenlei.text.batches import WindowsOfBatch, scoring_batches
 from fenlei.text.tokens import TokenTable
-from fenlei.train.journal import Journal
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from fenlei.errors import SettingsError
+from fenlei.journal import Journal
 from fenlei.judge.decision import Decision
 from fenlei.judge.metrics import Counts
 from fenlei.judge.scores import scores_from_logits
@@ -30,7 +31,6 @@ from fenlei.text.labels import LabelSet, Task
 from fenlei.text.tokens import TextEncoder
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
-from fenlei.train.journal import Journal
 from fenlei.train.loop import DevScore, Fitted, Part, fit
 from fenlei.train.optimizer import freeze_lowest
 

@@ -3,7 +3,7 @@ import json
 
 from rich.console import Console
 
-from fenlei.train.journal import Journal
+from fenlei.journal import Journal
 
 
 def test_events_are_json_lines(tmp_path):
@@ -17,7 +17,7 @@ def test_events_are_json_lines(tmp_path):
 
 def test_a_pipe_gets_a_line_now_and_then_and_no_control_codes(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("fenlei.train.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fenlei.journal.time.monotonic", lambda: now[0])
     out = io.StringIO()
     with Journal(console=Console(file=out, width=100)) as journal:
         journal.begin("epoch 1/2", 1000)
@@ -31,7 +31,7 @@ def test_a_pipe_gets_a_line_now_and_then_and_no_control_codes(monkeypatch):
 
 def test_what_comes_later_is_told_beside_what_is_left(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("fenlei.train.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fenlei.journal.time.monotonic", lambda: now[0])
     out = io.StringIO()
     with Journal(console=Console(file=out, width=100)) as journal:
         journal.begin("epoch 1/3", 1000, later=2000, rest=15.0)
