@@ -102,6 +102,16 @@ def test_equal_texts_with_different_labels_come_first_and_similar_ones_last():
     assert without.to_dict()["near_duplicates_searched"] is False
 
 
+def test_of_equal_texts_those_come_first_whose_labels_are_least_believable():
+    texts = ("医院引进新药", "球队赢得比赛", "股票大涨")
+    rows = [Example(f"{text[0]}{label}", text, (label,)) for text in texts for label in ("体育", "健康")]
+    evidence = silent(rows, ("体育", "健康"))
+    evidence.scores[2] = (0.02, 0.9)
+    evidence.scores[5] = (0.3, 0.4)
+    order = [suspect.id for suspect in find_suspects(rows, evidence).suspects]
+    assert order == ["球体育", "球健康", "股体育", "股健康", "医体育", "医健康"]
+
+
 def test_copies_of_a_near_duplicate_disagree_too():
     rows = [
         Example("a", LONG, ("财经",)),

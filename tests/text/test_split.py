@@ -96,8 +96,10 @@ def test_duplicates_and_groups_stay_on_one_side(task):
 
 def test_a_label_that_occurs_once_is_learned_from():
     rows = [*multilabel(200), Example("once", "独一份", ("孤",))]
-    for seed in range(5):
-        assert any(row.id == "once" for row in split_examples(rows, ratios=RATIOS, seed=seed)["train"])
+    # The first part is the smallest: without the rule most seeds would put the row elsewhere.
+    for seed in range(8):
+        parts = split_examples(rows, ratios={"train": 0.1, "test": 0.9}, seed=seed)
+        assert any(row.id == "once" for row in parts["train"])
 
 
 def test_every_label_is_learned_from():
