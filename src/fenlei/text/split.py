@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from fenlei.errors import DataError, SettingsError
 from fenlei.text.duplicates import SEARCHED, connected, find_duplicates
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
+from fenlei.text.stratify import stratify
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 MOST_SEED = 2**32 - 1
 """The highest seed that NumPy's random state of iterative stratification takes."""
@@ -58,17 +63,17 @@ def split_examples(
     count = int(groups.max()) + 1 if len(groups) else 0
     if count < len(names):
         raise DataError(f"{len(examples)} rows with {count} different texts cannot be split into {len(names)} parts")
-    labels = LabelSet.from_examples(examples)
-    truth = np.zeros((count, len(labels)), dtype=np.uint8)
-    np.maximum.at(truth, groups, labels.encode(examples, "multilabel"))
+    truth = _truth_of_groups(LabelSet.from_examples(examples).encode_sparse(examples, "multilabel"), groups, count)
     if (task or settle_task(examples)) == "multiclass":
-        part_of_group = _by_class(truth.argmax(axis=1), shares, seed)
+        classes = np.where(np.diff(truth.indptr) > 0, np.append(truth.indices, 0)[truth.indptr[:-1]], 0)
+        part_of_group = _by_class(classes, shares, seed)
     else:
         part_of_group = _iteratively(truth, shares, seed)
     if first_has_all:
-        for label in np.flatnonzero(~truth[part_of_group == 0].any(axis=0)):
+        groups_of, in_first = truth.tocsc(), truth[part_of_group == 0].sum(axis=0)
+        for label in np.flatnonzero(in_first == 0):
             # A label that no training row has could not be learned, nor named in the other parts.
-            part_of_group[np.flatnonzero(truth[:, label])[0]] = 0
+            part_of_group[groups_of.indices[groups_of.indptr[label]]] = 0
     part_of_row = part_of_group[groups]
     return {
         name: tuple(example for example, part in zip(examples, part_of_row, strict=True) if part == number)
@@ -166,14 +171,26 @@ def _by_class(classes: NDArray[np.int64], shares: NDArray[np.float64], seed: int
     return parts
 
 
-def _iteratively(truth: NDArray[np.uint8], shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    from iterstrat.ml_stratifiers import IterativeStratification
+def _truth_of_groups(truth: "csr_array", groups: NDArray[np.int64], count: int) -> "csr_array":
+    """(B, C) of rows and (B,) their groups -> (count, C), 1 where a row of the group has the label; sorted."""
+    from scipy.sparse import csr_array
+
+    rows = np.arange(len(groups))
+    member = csr_array((np.ones(len(rows), dtype=np.int64), (groups, rows)), shape=(count, len(rows)))
+    found = csr_array(member @ truth)
+    found.data[:] = 1
+    found.sort_indices()
+    return found
+
+
+def _iteratively(truth: "csr_array", shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
+    from scipy.sparse import csr_array, hstack
 
     # Rows without any label count as having one of their own, so that they are spread too.
-    none = (truth.sum(axis=1, keepdims=True) == 0).astype(np.uint8)
-    table = np.hstack([truth, none]).astype(bool)
-    # The library draws only to break ties; the order of the rows decides the rest.
-    order = np.random.default_rng(seed).permutation(len(table))
-    parts = np.empty(len(table), dtype=np.int64)
-    parts[order] = IterativeStratification(table[order], shares, np.random.RandomState(seed))
+    none = csr_array(np.diff(truth.indptr)[:, None] == 0, dtype=np.int64)
+    table = csr_array(hstack([truth, none]))
+    # Draws only break ties; the order of the rows decides the rest.
+    order = np.random.default_rng(seed).permutation(table.shape[0])
+    parts = np.empty(table.shape[0], dtype=np.int64)
+    parts[order] = stratify(table[order], shares, np.random.RandomState(seed))
     return parts
