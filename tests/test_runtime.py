@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -123,3 +125,39 @@ def test_other_errors_of_the_libraries_stay_what_they_are():
     runtime = Runtime(device="cpu", precision="float32", threads=1)
     with pytest.raises(RuntimeError, match="cannot be multiplied"), runtime.within_memory("a"):
         torch.ones(2, 3) @ torch.ones(2, 3)
+
+
+SCRIPT = """
+import os, sys
+from fenlei.errors import FenleiError
+from fenlei.runtime import Runtime, open_runtime
+before = open_runtime(device="cpu", threads=int(sys.argv[1]))
+read, write = os.pipe()
+if os.fork() == 0:
+    try:
+        before.require_threads()
+        said = f"computes, {open_runtime(device='cpu').threads}"
+    except FenleiError as error:
+        said = f"{error} / {open_runtime(device='cpu').threads}"
+    try:
+        open_runtime(device="cpu", threads=2)
+    except FenleiError as error:
+        said += f" / {error}"
+    os.write(write, said.encode())
+    os._exit(0)
+os.close(write)
+print(os.fdopen(read).read())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_threads_that_a_fork_lost_are_not_waited_for():
+    several, one = (
+        subprocess.run([sys.executable, "-c", SCRIPT, threads], capture_output=True, text=True, check=True).stdout
+        for threads in ("2", "1")
+    )
+    refused, default, explicit = several.split(" / ")
+    assert "this computes on 2 threads of the process that this one was forked off" in refused
+    assert default == "1"
+    assert "--threads is 2; a process forked off one that computed on several threads has but 1" in explicit
+    assert one.startswith("computes, ")

@@ -46,9 +46,12 @@ def delete_torn(folder: Path, beginning: str) -> None:
 
 
 def write_text(path: Path, text: str, *, encoding: str = "utf-8") -> None:
-    """Write `text` to `path` atomically, its line ends left as they are."""
+    r"""Write `text` to `path` atomically, its line ends left as they are.
+
+    Half a surrogate pair, as Python has for the bytes of a file's name that is no UTF-8, is written as `\udcd0`.
+    """
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding=encoding, newline="")
+        temporary.write_text(text, encoding=encoding, errors="backslashreplace", newline="")
 
 
 @contextmanager

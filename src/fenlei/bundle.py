@@ -106,9 +106,17 @@ class Bundle:
         """Write the bundle to `folder`, whole or not at all.
 
         Raises:
-            BundleError: `folder` exists and is not to be overwritten, or is no bundle.
+            BundleError: `folder` exists and is not to be overwritten, or is no bundle, or the disk is full.
         """
+        from safetensors import SafetensorError
+
         refuse_to_overwrite(folder, overwrite=overwrite)
+        try:
+            self._write(folder)
+        except SafetensorError as error:
+            raise BundleError(f"{folder} cannot be written: {error}", hint="make room on the disk") from error
+
+    def _write(self, folder: Path) -> None:
         with atomic_folder(folder) as temporary:
             save_classifier(self.classifier, temporary)
             pooling = self.classifier.pooling

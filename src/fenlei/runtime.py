@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,10 +34,24 @@ class Runtime:
     precision: Precision
     threads: int
 
+    def require_threads(self) -> None:
+        """Refuse to compute in a process that was forked off, where the threads that this asks for stayed behind.
+
+        Raises:
+            FenleiError: it was.
+        """
+        if self.threads > 1 and _LOST_THREADS:
+            raise FenleiError(
+                f"this computes on {self.threads} threads of the process that this one was forked off, and would wait "
+                "for them forever",
+                hint="load the classifier in each worker, after the fork, or with threads=1",
+            )
+
     def autocast(self) -> AbstractContextManager[object]:
-        """The context in which a forward pass runs."""
+        """The context in which a forward pass runs; errors as for `require_threads`."""
         import torch
 
+        self.require_threads()
         device_type = torch.device(self.device).type
         return torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
@@ -76,10 +91,10 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
     Args:
         device: default: the first CUDA device if there is one, otherwise the CPU.
         precision: default: bfloat16 where the hardware multiplies it natively, otherwise float32.
-        threads: default: the cores this process may use.
+        threads: default: the cores this process may use; 1 in one that was forked off a process with more.
 
     Raises:
-        SettingsError: an unknown device or precision, or fewer than one thread.
+        SettingsError: an unknown device or precision, fewer than one thread, or more than one where a fork lost them.
     """
     import torch
 
@@ -99,10 +114,28 @@ def open_runtime(*, device: str | None = None, precision: str | None = None, thr
     # PyTorch's own bridge to oneDNN keeps as many again, each with its buffers, and saves little time by it.
     os.environ.setdefault("LRU_CACHE_CAPACITY", "64")
     _keep_freed_memory()
-    threads = threads or _available_cores()
+    if _LOST_THREADS and (threads or 1) > 1:
+        raise SettingsError(
+            f"--threads is {threads}; a process forked off one that computed on several threads has but 1",
+            hint="use threads=1, or start workers by spawn",
+        )
+    threads = threads or (1 if _LOST_THREADS else _available_cores())
     torch.set_num_threads(threads)
+    if threads > 1:
+        _watch_forks()
     chosen: Precision = "bfloat16" if (precision or _native_precision(device)) == "bfloat16" else "float32"
     return Runtime(device=device, precision=chosen, threads=threads)
+
+
+# Something in it: this process was forked off one with several threads of OpenMP. They stayed there, and whoever asks
+# for them waits forever.
+_LOST_THREADS: list[bool] = []
+
+
+@cache
+def _watch_forks() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _LOST_THREADS.append(True))
 
 
 def crowded(threads: int) -> str:

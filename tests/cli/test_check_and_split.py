@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -194,6 +195,24 @@ def test_a_split_with_an_empty_part_is_none(fenlei, tmp_path):
     done = fenlei("split", tmp_path / "a.csv", "--out", tmp_path / "x", expect=1)
     assert "the part dev would have none of the 3 rows" in done.err
     assert not (tmp_path / "x").exists()
+
+
+def test_nothing_is_written_among_classes_that_are_read(fenlei, tmp_path):
+    for label in ("财经", "体育"):
+        (tmp_path / "c" / label).mkdir(parents=True)
+        (tmp_path / "c" / label / "1.txt").write_text(f"{label}新闻", encoding="utf-8")
+    for command in ("split", "train", "losses"):
+        done = fenlei(command, tmp_path / "c", "--out", tmp_path / "c" / "out", expect=1)
+        assert "whose folders are read as classes" in done.err
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"财经", "体育"}
+
+
+def test_a_split_does_not_replace_what_it_reads(fenlei, files, tmp_path):
+    shutil.copy(files[0], tmp_path / "train.csv")
+    before = (tmp_path / "train.csv").read_bytes()
+    done = fenlei("split", tmp_path / "train.csv", "--out", tmp_path, "--overwrite", "--ratios", "1:1", expect=1)
+    assert "train.csv is read, and would be replaced by a part of itself" in done.err
+    assert (tmp_path / "train.csv").read_bytes() == before
 
 
 def test_folds_and_ratios_are_one_or_the_other(fenlei, files, tmp_path):

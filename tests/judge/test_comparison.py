@@ -21,6 +21,16 @@ def tables():
     return truth, first.astype(np.uint8), second.astype(np.uint8)
 
 
+def test_of_one_or_two_rows_nothing_is_told():
+    truth = np.zeros((50, 3), dtype=np.uint8)
+    truth[:1, 0] = truth[:2, 1] = truth[:3, 2] = 1
+    found = compare_classifiers(truth, np.zeros_like(truth), truth, LABELS, "multilabel")
+    assert [line.support for line in found.labels] == [1, 2, 3]
+    assert [line.difference.value for line in found.labels] == [1, 1, 1]
+    assert [line.beyond_chance for line in found.labels] == [False, False, True]
+    assert "2 labels have fewer than 3 rows and get no verdict" in found.to_text("旧", "新")
+
+
 def test_differences_are_those_of_scikit_learn_and_the_marks_right(tables):
     truth, first, second = tables
     found = compare_classifiers(truth, first, second, LABELS, "multilabel")

@@ -249,3 +249,13 @@ def test_full_width_and_combining_characters():
 
 def test_a_difference_that_rounds_to_nothing_has_no_minus():
     assert shown(Figure(-0.00001, Interval(-0.00004, 0.00002)), "+") == "+0.0000 [+0.0000, +0.0000]"
+
+
+@pytest.mark.parametrize(("rare", "told"), [(1, True), (0, False)])
+def test_where_labels_have_one_or_two_rows_macro_f1_is_said_to_be_less_sure_than_it_looks(rare, told):
+    truth = np.zeros((60, 8), dtype=np.uint8)
+    truth[np.arange(60), np.arange(60) % (8 - rare)] = 1
+    truth[: 2 * rare, 7] = 1
+    names = [f"类{number}" for number in range(8)]
+    text = build_report(truth, truth * 0.9, Decision.default("multilabel"), names).to_text()
+    assert ("1 of 8 labels have fewer than 3 rows" in text) is told

@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import shutil
 from copy import deepcopy as copy_of
 from dataclasses import replace
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 from rich.console import Console
+from safetensors import SafetensorError
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -355,3 +357,21 @@ def flip(path):
     content = bytearray(path.read_bytes())
     content[-5] ^= 1
     path.write_bytes(content)
+
+
+def test_a_classifier_that_has_answered_can_be_copied_and_sent(folder):
+    classifier = load(folder)
+    expected = classifier.scores(["股票涨跌", "球队决赛"])
+    for again in (copy_of(classifier), pickle.loads(pickle.dumps(classifier))):
+        np.testing.assert_array_equal(again.scores(["股票涨跌", "球队决赛"]), expected)
+
+
+def test_a_full_disk_is_told(trained, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("fenlei.bundle.save_classifier", full)
+    with pytest.raises(BundleError, match="cannot be written: No space left on device") as refused:
+        trained.save(tmp_path / "b")
+    assert "disk" in refused.value.hint
+    assert not (tmp_path / "b").exists()

@@ -10,6 +10,7 @@ import fastexcel
 import numpy as np
 import polars as pl
 import pytest
+import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -275,3 +276,36 @@ def test_the_format_is_settled_by_name_file_or_input(tmp_path):
     assert settle_format(None, None, "tsv") == "csv"
     with pytest.raises(SettingsError, match="the format of .* is not known from its name"):
         settle_format(None, tmp_path / "a.out", "csv")
+
+
+def test_half_a_surrogate_pair_in_another_column_stops_nothing(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "央行降息", "note": "\\ud83d"}\n', encoding="utf-8")
+    for name in ("out.jsonl", "out.csv"):
+        predict_file(
+            Stub(), TextSource(tmp_path / "a.jsonl", ReadOptions()), tmp_path / name, result_format=name.split(".")[1]
+        )
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8"))["note"] == "\ud83d"
+    assert "\\ud83d" in (tmp_path / "out.csv").read_text("utf-8-sig")
+
+
+def test_a_full_disk_keeps_the_rows_of_a_workbook(tmp_path, monkeypatch):
+    close = xlsxwriter.Workbook.close
+
+    def full(book):
+        close(book)
+        raise xlsxwriter.exceptions.FileCreateError("No space left on device")
+
+    monkeypatch.setattr(xlsxwriter.Workbook, "close", full)
+    with pytest.raises(FenleiError, match=r"all rows are labelled, but .*out\.xlsx cannot be written: No space left"):
+        run(tmp_path, "out.xlsx", result_format="xlsx")
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_BLOCK", 10)
+    assert run(tmp_path, "out.xlsx", result_format="xlsx") == len(ROWS)
+
+
+@pytest.mark.parametrize("scores", [np.full((1, 3), 0.5), np.full(2, 0.5), np.array([[0.5, np.nan]])])
+def test_scores_of_other_labels_or_no_numbers_are_refused(scores):
+    with pytest.raises(DataError, match="a row has 2 finite numbers, one a label"):
+        Stub().decide(scores)
+    with pytest.raises(SettingsError, match="top_k is -1; it must be 0 or more"):
+        Stub().decide(np.full((1, 2), 0.5), top_k=-1)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from datetime import datetime
 
 import pytest
@@ -558,3 +559,95 @@ def test_the_nearest_label_is_looked_for_once_and_for_few(tmp_path, monkeypatch)
     assert len(table.skipped) == 90
     assert all("is not among the 2 labels" in row.reason for row in table.skipped)
     assert asked == [f"天文{number}" for number in range(5)]
+
+
+def test_merged_cells_right_of_columns_that_only_have_a_format(tmp_path):
+    """Calamine counts columns from the first that holds anything, whatever the sheet says of its size."""
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet, grey = book.add_worksheet(), book.add_format({"bg_color": "#eeeeee"})
+        for row in range(6):
+            sheet.write_blank(row, 0, None, grey)
+        for row, cells in enumerate(
+            [("部门", "内容", "类别"), ("一部", "甲一", "体育"), ("", "甲二", "财经"), ("", "", "")]
+        ):
+            sheet.write_row(row, 1, cells)
+        sheet.write_row(4, 1, ["二部", "乙", "科技"])
+        sheet.merge_range("B2:B3", "一部")
+        sheet.write_formula("D6", "=1/0", None, "#DIV/0!")
+        sheet.write("C6", "丙")
+    table = read_examples(tmp_path / "a.xlsx", ReadOptions(on_bad_row="skip"))
+    assert [(row.text, row.labels) for row in table.examples] == [
+        ("甲一", ("体育",)),
+        ("甲二", ("财经",)),
+        ("乙", ("科技",)),
+    ]
+    assert [(row.line, row.value) for row in table.skipped if row.value] == [(6, "#DIV/0!")]
+
+
+def test_a_label_merged_over_rows_and_columns_counts_for_the_rows(tmp_path):
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet = book.add_worksheet()
+        for row, cells in enumerate(
+            [("文本", "标签", "备注"), ("甲", "体育", ""), ("乙", "", ""), ("丙", "财经", "x")]
+        ):
+            sheet.write_row(row, 0, cells)
+        sheet.merge_range("B2:C3", "体育")
+    assert [row.labels for row in read_examples(tmp_path / "a.xlsx").examples] == [("体育",), ("体育",), ("财经",)]
+
+
+def test_a_group_may_be_called_0_and_one_that_is_missing_is_none(tmp_path):
+    lines = [
+        json.dumps({"text": f"文{n}", "label": "甲", "doc": doc}) for n, doc in enumerate([0, 0, 1, None, math.nan])
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    examples = read_examples(tmp_path / "a.jsonl", ReadOptions(group_column="doc")).examples
+    assert [row.group for row in examples] == ["0", "0", "1", None, None]
+
+
+def test_records_without_a_name_are_called_by_their_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"id": 0, "text": "文", "label": "甲"}\n{"text": "字", "label": "乙"}\n', "utf-8"
+    )
+    assert [row.id for row in read_examples(tmp_path / "a.jsonl").examples] == ["0", "2"]
+
+
+def test_rows_whose_labels_have_another_name_are_bad(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "文", "labels": ["甲"]}\n{"text": "字", "label": ["乙"]}\n', "utf-8")
+    with pytest.raises(DataError, match="line 2, column 'label': it has no 'labels', but another that looks like the"):
+        read_examples(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_comes_again_is_a_bad_row(tmp_path, mark):
+    (tmp_path / "a.csv").write_text(f"text,label\n文,甲\n{mark}text,label\n字,乙\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 3: it is the header again"):
+        read_examples(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("cell", ["('体育', '财经')", "('体育',)", "{'体育'}", '("体育",)'])
+def test_what_python_prints_of_tuples_and_sets_is_no_label(tmp_path, cell):
+    with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), ("文", cell), ("字", "甲")])
+    with pytest.raises(DataError, match="labels are neither a string nor a list of strings"):
+        read_examples(tmp_path / "a.csv")
+
+
+def test_half_a_surrogate_pair_is_no_label(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "文", "label": "\\ud83d"}\n{"text": "字", "label": "乙"}\n', "utf-8")
+    with pytest.raises(DataError, match="a label holds half a surrogate pair"):
+        read_examples(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("columns", [{"text_column": ["a", "a"]}, {"label_column": ["甲", "乙", "甲"]}])
+def test_a_column_is_named_once(columns):
+    with pytest.raises(SettingsError, match="names '[a甲]' twice"):
+        ReadOptions(**columns)
+
+
+def test_one_json_object_is_no_table(tmp_path):
+    (tmp_path / "a.json").write_text('[["文", "甲"], 3]', encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"a\.json, line 1: not a JSON object, and no other row has any field"
+    ) as refused:
+        read_examples(tmp_path / "a.json")
+    assert "an array of objects" in refused.value.hint

@@ -88,3 +88,9 @@ def test_a_setting_of_windows_where_there_are_none_is_refused():
     with pytest.raises(SettingsError, match="--window-overlap says how windows are made, and long texts are cut here"):
         settings_of(window_overlap=0.5)
     assert settings_of("strong", window_overlap=0.5).window_overlap == 0.5
+
+
+def test_a_setting_of_updates_where_there_are_none_is_refused():
+    with pytest.raises(SettingsError, match="--fgm says how updates are made, and --epochs 0, the linear probe alone"):
+        settings_of(epochs=0, fgm=0.5)
+    assert settings_of("strong", epochs=0).epochs == 0

@@ -82,4 +82,4 @@ def compare(
     if as_json:
         print_json(plain)
     else:
-        print(comparison.to_text(first.name, second.name), end="")
+        print(comparison.to_text(first.resolve().name, second.resolve().name), end="")

@@ -83,6 +83,9 @@ def decide(
     changes = bool(data) or any(option is not None for option in named)
     if (show or restore) and (changes or (show and restore)):
         raise SettingsError("--show and --restore each stand alone", hint="leave out the other options")
+    if not data and (idle := [name for name, value in reading.items() if value not in (False, "error")]):
+        flag = idle[0].replace("_", "-")
+        raise SettingsError(f"--{flag} says how rows are read, and none are given", hint="give labelled rows too")
     classifier = Classifier.load(bundle, **where)
     console = Console(stderr=True)
     if restore:

@@ -40,7 +40,7 @@ def losses(
     from rich.console import Console
 
     from fenlei.atomic import alone_at
-    from fenlei.cli.reading import print_json, read_labelled, say
+    from fenlei.cli.reading import print_json, read_labelled, require_apart, say
     from fenlei.errors import SettingsError
     from fenlei.journal import Journal
     from fenlei.model.losses import LOSS_NAMES
@@ -54,6 +54,7 @@ def losses(
     settings = TrainSettings(**given)
     read_options = ReadOptions(**reading)
     runtime = open_runtime(**where)
+    require_apart(out, data)
     examples = read_labelled(data, read_options, console, task=settings.task)
     drawn = draw_rows(examples, settings.task, **study_sizes(len(examples), rows), seed=settings.seed)
     accepted = LOSS_NAMES[drawn.task]

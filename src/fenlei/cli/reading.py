@@ -36,6 +36,21 @@ def options_like_training(
     )
 
 
+def require_apart(out: Path, data: Sequence[str | Path]) -> None:
+    """Refuse an output that would be read as a class the next time.
+
+    Raises:
+        SettingsError: it lies in a folder of classes that is read.
+    """
+    from fenlei.errors import SettingsError
+
+    for folder in map(Path, data):
+        if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+            raise SettingsError(
+                f"--out {out} lies in {folder}, whose folders are read as classes", hint="name a folder elsewhere"
+            )
+
+
 def read_labelled(
     paths: Sequence[str | Path],
     options: "ReadOptions",
@@ -104,7 +119,7 @@ def say_skipped(console: "Console", rows: Sequence["BadRow"]) -> None:
 def stdout_for_data() -> TextIO:
     """Stdout for what programs read: UTF-8 whatever the locale's encoding is, unless a person sees it."""
     if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="\n")
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
     return sys.stdout
 
 

@@ -44,10 +44,11 @@ def split(
     """
     from rich.console import Console
 
-    from fenlei.cli.reading import read_labelled, say
+    from fenlei.cli.reading import read_labelled, require_apart, say
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.labels import known_task
     from fenlei.text.read import ReadOptions
+    from fenlei.text.sources import find_files
     from fenlei.text.split import fold_ratios, parse_ratios, split_examples
     from fenlei.text.write import write_examples
 
@@ -55,8 +56,11 @@ def split(
         raise SettingsError("--folds makes equal parts, and --ratios names others", hint="give one of the two")
     shares = fold_ratios(folds) if folds is not None else parse_ratios(ratios)
     settled = known_task(task)
+    require_apart(out, data)
     files = {name: out / f"{name}.csv" for name in shares}
     there = [file for file in files.values() if file.exists()]
+    if read := [file for file in there if any(file.samefile(given) for given in find_files(data))]:
+        raise DataError(f"{read[0]} is read, and would be replaced by a part of itself", hint="name another --out")
     if there and not overwrite:
         raise DataError(f"{there[0]} exists", hint="name another --out, or add --overwrite")
     console = Console(stderr=True)

@@ -66,7 +66,7 @@ def train(
     from fenlei.bundle import refuse_to_overwrite, report_folder
     from fenlei.cli.evaluate import evaluate_and_write
     from fenlei.cli.parts import LEAKS, missing_parts, require_fitting, say_unseen_by_dev, without_leaks, write_split
-    from fenlei.cli.reading import read_labelled_parts, say, say_audit
+    from fenlei.cli.reading import read_labelled_parts, require_apart, say, say_audit
     from fenlei.journal import Journal
     from fenlei.predict.classifier import Classifier
     from fenlei.predict.origin import data_files
@@ -85,6 +85,7 @@ def train(
     if leaks not in LEAKS:
         raise SettingsError(f"--leaks is {leaks!r}; accepted are {', '.join(LEAKS)}")
     refuse_to_overwrite(out, overwrite=overwrite)
+    require_apart(out, [*data, *(dev or ()), *(test or ())])
     run = folder_of_run(out)
     if resume and not (run / "journal.jsonl").exists():
         raise FenleiError(

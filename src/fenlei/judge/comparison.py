@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError
-from fenlei.judge.bootstrap import percentile_interval, resampled_counts
+from fenlei.judge.bootstrap import FEWEST_ROWS, percentile_interval, resampled_counts
 from fenlei.judge.evaluation import counted_figures
 from fenlei.judge.metrics import Bits, Counts
 from fenlei.judge.report import FIGURE_NAMES, Figure, shown
@@ -40,8 +40,8 @@ class LabelDifference:
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether 0 lies outside the interval."""
-        return self.difference.interval.leaves_out_zero
+        """Whether 0 lies outside the interval; of too few rows nothing is told."""
+        return self.support >= FEWEST_ROWS and self.difference.interval.leaves_out_zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +90,11 @@ class ClassifierComparison:
             f"{marked} of {len(self.labels)} labels differ beyond chance; were both alike, about "
             f"{0.05 * len(self.labels):.0f} would look so",
         ]
+        if rare := sum(0 < line.support < FEWEST_ROWS for line in self.labels):
+            notes.append(
+                f"{rare} labels have fewer than {FEWEST_ROWS} rows and get no verdict; for their sake the interval of "
+                "macro-F1 is too narrow"
+            )
         return "\n".join([*aligned(figures), "", *aligned(lines), "", *notes, ""])
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fenlei.judge.blend import Blend
-from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES
+from fenlei.judge.bootstrap import COUNTED_RESAMPLES, FEWEST_ROWS, RANKING_RESAMPLES
 
 if TYPE_CHECKING:
     from fenlei.judge.report import Report
 
 Language = Literal["zh", "en"]
 
+_RARE_SHARE = 0.1  # of labels of so few rows that the interval of macro-F1 suffers
 _NAMED = 10  # absent labels that are called by their names
 _PARTS_ZH = {"train": "训练集", "dev": "开发集"}
 _SUBSETS_ZH = {
@@ -129,6 +130,15 @@ def _labels(report: "Report") -> Iterator[Note]:
             f"They count 0 in macro averages, as in scikit-learn; over the labels that occur, macro-F1 is {macro:.4f}",
             f"{len(report.labels)} 个标签里有 {len(absent)} 个在这些行中没有出现：{names_zh}。"
             f"宏平均里它们按 0 计（与 scikit-learn 相同）；只看出现的标签，macro-F1 是 {macro:.4f}",
+            warning=True,
+        )
+    rare = sum(line.support < FEWEST_ROWS for line in present)
+    if rare > _RARE_SHARE * len(present):
+        yield Note(
+            f"{rare} of {len(report.labels)} labels have fewer than {FEWEST_ROWS} rows: what others would say of them "
+            "is not in the interval of macro-F1, which is too narrow",
+            f"{len(report.labels)} 个标签里有 {rare} 个不到 {FEWEST_ROWS} 行：换一批行它们会怎样，"
+            "macro-F1 的区间算不进去，所以偏窄",
             warning=True,
         )
     if report.rows_without_label:

@@ -25,7 +25,11 @@ def for_prediction(classifier: EncoderClassifier, runtime: Runtime) -> EncoderCl
     Args:
         classifier: on the runtime's device; put into evaluation mode.
         runtime: gives the precision; with float32 `classifier` itself is returned.
+
+    Raises:
+        FenleiError: as `Runtime.require_threads`.
     """
+    runtime.require_threads()
     classifier.eval()
     # A padded network may be of any class, also of one that asks a layer for its weight.
     if runtime.precision == "float32" or classifier.padded_because:

@@ -266,7 +266,7 @@ class Classifier:
         return decide(self.decision, self.labels, scores, deciding, top_k=top_k)
 
     def decide(self, scores: NDArray[np.float64], *, top_k: int | None = None) -> list[Prediction]:
-        """(B, C) scores -> B predictions, by the saved decision."""
+        """(B, C) scores -> B predictions, by the saved decision; errors as `fenlei.predict.prediction.decide`."""
         return decide(self.decision, self.labels, scores, top_k=top_k)
 
     def evaluate(self, examples: Iterable[Example], *, advance: Advance = lambda texts: None) -> Evaluation:

@@ -169,7 +169,7 @@ class _Part:
         self.path = path
         self._state_path = path.with_name(f"{path.name}.json")
         self._job: dict[str, Any] = json.loads(json.dumps(job))
-        self._beginning = beginning.encode()
+        self._beginning = beginning.encode(errors="backslashreplace")
         self.rows, self._bytes = self._found()
 
     def __enter__(self) -> "_Part":
@@ -189,7 +189,8 @@ class _Part:
 
     def append(self, lines: str, rows: int) -> None:
         """Add rows; when this returns they survive a kill."""
-        self._write(lines.encode())
+        # Half a surrogate pair in a cell that is no text becomes an escape, which JSON reads back.
+        self._write(lines.encode(errors="backslashreplace"))
         self.rows += rows
         self._save_state()
 

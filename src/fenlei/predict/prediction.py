@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.errors import SettingsError
+from fenlei.errors import DataError, SettingsError
 from fenlei.judge.decision import Decision
 from fenlei.predict.scoring import Deciding
 
@@ -52,9 +52,15 @@ def decide(
 
     Raises:
         SettingsError: `top_k` is below 0.
+        DataError: there are scores of more or fewer labels, or some that are no numbers.
     """
     if top_k is not None and top_k < 0:
         raise SettingsError(f"top_k is {top_k}; it must be 0 or more, or None for all labels")
+    if np.ndim(scores) != 2 or scores.shape[1] != len(labels) or not np.isfinite(scores).all():
+        raise DataError(
+            f"scores of the shape {np.shape(scores)} are given; a row has {len(labels)} finite numbers, one a label",
+            hint="give what `scores` returns",
+        )
     decided, unsure = decision.apply(scores), decision.needs_person(scores)
     # Sorting those of ten thousand labels would be the work.
     order = scores[:, :0].astype(np.int64) if top_k == 0 else np.argsort(-scores, axis=1, kind="stable")[:, :top_k]

@@ -149,13 +149,16 @@ def finish(result_format: str, grown: Path, out: Path) -> None:
         import xlsxwriter
 
         as_text = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-        with (
-            grown.open(encoding="utf-8", newline="") as file,
-            xlsxwriter.Workbook(str(temporary), {"constant_memory": True, **as_text}) as book,
-        ):
-            sheet = book.add_worksheet()
-            for number, cells in enumerate(csv.reader(file)):
-                sheet.write_row(number, 0, cells)
+        try:
+            with (
+                grown.open(encoding="utf-8", newline="") as file,
+                xlsxwriter.Workbook(str(temporary), {"constant_memory": True, **as_text}) as book,
+            ):
+                sheet = book.add_worksheet()
+                for number, cells in enumerate(csv.reader(file)):
+                    sheet.write_row(number, 0, cells)
+        except xlsxwriter.exceptions.XlsxFileError as error:
+            raise OSError(str(error)) from error
 
 
 def _text(cell: Any) -> str:

@@ -6,6 +6,7 @@ Shapes: B texts, C labels.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,10 @@ class Scorer:
         self.bundle, self.runtime = bundle, runtime
         self._text_encoder = bundle.text_encoder()
         bundle.classifier.network.to(runtime.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: without what is made when first needed, which PyTorch cannot copy."""
+        return {name: value for name, value in self.__dict__.items() if name != "_classifier"}
 
     def logits(self, texts: Iterable[str], *, advance: Advance = lambda texts: None) -> NDArray[np.float32]:
         """(B, C) of the classifier, in the order of `texts`.

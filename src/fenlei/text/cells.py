@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from fenlei.text.columns import Columns, flag_of
+from fenlei.text.columns import LABEL_NAMES, Columns, flag_of
 from fenlei.text.example import PAIR
 from fenlei.text.rows import RowSource
 
@@ -26,6 +26,9 @@ EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUL
 # A list of labels, or Label Studio's object.
 _JSON = ("[", '{"')
 _BROKEN = ('["', "['", '{"')
+
+# Python's sets and tuples, as pandas writes them to CSV.
+_PYTHON = ("{'", "('", '("')
 
 # JSON can write one, UTF-8 and tokenizers cannot.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -101,9 +104,14 @@ class LabelCells:
             return tuple(column for column in self._columns.labels if self._flag(cells, column))
         [column] = self._columns.labels
         cell = cells.get(column)
+        if column not in cells and (others := [name for name in cells if name.strip().lower() in LABEL_NAMES]):
+            reason = f"it has no {column!r}, but another that looks like the labels"
+            raise CellError(reason, others[0], cells[others[0]])
         if isinstance(cell, str) and cell in EXCEL_ERRORS:
             raise CellError("Excel shows an error here", column, cell)
         names = self._names(cell)
+        if any(map(_SURROGATE.search, names or ())):
+            raise CellError("a label holds half a surrogate pair, which is no character", column, cell)
         if names is None:
             raise CellError("labels are neither a string nor a list of strings", column, cell)
         return tuple(dict.fromkeys(name for name in map(str.strip, names) if name))
@@ -127,6 +135,8 @@ class LabelCells:
                 # A name may begin with a bracket, as [重要]财经; a list that is cut off is none.
                 if cell.strip().startswith(_BROKEN):
                     return None
+        elif isinstance(cell, str) and cell.strip().startswith(_PYTHON):
+            return None
         if isinstance(cell, dict):
             cell = cell.get("choices", cell)  # Label Studio's short exports
         if cell is None or cell != cell:  # NaN: pandas has no other way to leave a number out
@@ -156,7 +166,7 @@ def label_cell(labels: Sequence[str]) -> str:
 
 def _would_be_misread(label: str) -> bool:
     joint = any(form in label for form in _FOUND_TOGETHER[0])
-    return joint or label.startswith(_JSON) or label.lower() in NO_LABEL or label in EXCEL_ERRORS
+    return joint or label.startswith((*_JSON, *_PYTHON)) or label.lower() in NO_LABEL or label in EXCEL_ERRORS
 
 
 def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collection[str] = ()) -> tuple[str, ...]:

@@ -51,6 +51,9 @@ class ReadOptions:
             raise SettingsError(f"--on-bad-row is {self.on_bad_row!r}; accepted are {', '.join(get_args(OnBadRow))}")
         if self.pair and len(self.text_columns) != 2:
             raise SettingsError(f"--pair takes two text columns, and {len(self.text_columns)} are named")
+        for flag, names in (("--text-column", self.text_columns), ("--label-column", self.label_columns)):
+            if twice := [name for name, times in Counter(names).items() if times > 1]:
+                raise SettingsError(f"{flag} names {twice[0]!r} twice", hint="name each column once")
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -273,10 +276,10 @@ class _Reader:
                 column = label if columns.labels_are_flags else columns.labels[0]
                 raise CellError(self._unknown(label), column, row.cells.get(column))
         return Example(
-            id=self._prefix + (str(row.cells.get(columns.id)) if columns.id else str(row.number)),
+            id=self._prefix + (_written(row, columns.id) or str(row.number)),
             text=text,
             labels=given,
-            group=str(row.cells.get(columns.group) or "") or None if columns.group else None,
+            group=_written(row, columns.group) or None,
         )
 
     def _unknown(self, label: str) -> str:
@@ -285,6 +288,12 @@ class _Reader:
             few = len(self._why_unknown) < _SHOWN_ROWS
             self._why_unknown[label] = unknown_label(label, self._known, with_nearest=few)
         return self._why_unknown[label]
+
+
+def _written(row: Row, column: str | None) -> str:
+    """What a cell says; nothing where it is empty or NaN, pandas' word for that."""
+    cell = row.cells.get(column) if column else None
+    return "" if cell is None or cell != cell else str(cell)
 
 
 def _as_tuple(names: str | Sequence[str] | None) -> tuple[str, ...]:

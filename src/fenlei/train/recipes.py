@@ -14,6 +14,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 """What each sets otherwise than `TrainSettings` does by itself."""
 
 _OF_WINDOWS = ("window_overlap", "window_join", "max_windows")
+_OF_UPDATES = ("fgm", "awp", "rdrop", "ema", "head_samples", "average_best", "patience", "layer_decay", "schedule")
 
 
 def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
@@ -37,5 +38,11 @@ def settings_of(recipe: str = "balanced", **given: Any) -> TrainSettings:
         flag = idle[0].replace("_", "-")
         raise SettingsError(
             f"--{flag} says how windows are made, and long texts are cut here", hint="add --truncation windows"
+        )
+    if settings.epochs == 0 and (idle := [name for name in _OF_UPDATES if name in given]):
+        flag = idle[0].replace("_", "-")
+        raise SettingsError(
+            f"--{flag} says how updates are made, and --epochs 0, the linear probe alone, makes none",
+            hint="leave out one of the two",
         )
     return settings

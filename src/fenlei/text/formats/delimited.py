@@ -51,6 +51,8 @@ def _rows(path: Path, encoding: str, tabs: bool, quoted: bool, columns: tuple[st
             if not cells:
                 continue
             problem = None
+            if [cell.strip().lstrip("\ufeff") for cell in cells] == list(columns):
+                problem = "it is the header again"
             if len(cells) != len(columns):
                 problem = f"{len(cells)} cells where the header has {len(columns)}"
             yield Row(number, dict(zip(columns, cells, strict=False)), problem)

@@ -28,6 +28,11 @@ def open_json(path: Path, encoding: str) -> RowSource:
         DataError: an array that is no valid JSON.
     """
     columns = dict.fromkeys(name for row in _rows(path, encoding) if row.problem is None for name in row.cells)
+    if not columns and (first := next(_rows(path, encoding), None)):
+        raise DataError(
+            f"{path}, line {first.number}: {first.problem}, and no other row has any field",
+            hint="it takes an array of objects, [{…}, {…}], or an object a line",
+        )
     kind = "json" if path.suffix.lower() == ".json" else "jsonl"
     return RowSource(str(path), kind, encoding, tuple(columns), lambda: _rows(path, encoding), identity_of(path))
 

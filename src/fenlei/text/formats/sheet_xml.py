@@ -22,19 +22,20 @@ _OVERLAP = 1 << 16
 
 _MARK = re.compile(
     rb'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>([^<]*)</v>'
-    rb'|<mergeCell ref="([A-Z]+)(\d+):([A-Z]+)(\d+)"'
-    rb'|<dimension ref="([A-Z]+)'
+    rb'|<mergeCell ref="([A-Z]+)(\d+):[A-Z]+(\d+)"'
 )
+# A cell that holds something: one that only has a format closes itself.
+_FILLED = re.compile(rb'<c r="([A-Z]+)\d+"[^>/]*>(?!</c>)')
 _SHEET, _ID = re.compile(r"<sheet [^>]*>"), re.compile(r'r:id="([^"]+)"')
 
 
 @dataclass(frozen=True)
 class SheetMarks:
-    """Places in a sheet: rows as Excel numbers them, columns from 0 at the first that is used.
+    """Places in a sheet: rows as Excel numbers them, columns from 0 at the first that holds anything, as calamine's.
 
     Attributes:
         errors: row -> (column, what the cell shows, such as `#N/A`) of its errors.
-        merged: row -> columns in which its cell is merged with the one above.
+        merged: row -> columns in which its cell is merged with the one above; of several columns the first.
     """
 
     errors: dict[int, set[tuple[int, str]]]
@@ -55,19 +56,24 @@ def marks_of_first_sheet(path: Path) -> SheetMarks:
 
 def _marks(path: Path) -> SheetMarks:
     marks = SheetMarks(defaultdict(set), defaultdict(set))
-    first = 0
     if not zipfile.is_zipfile(path):  # a workbook of before 2007 under a newer name
         return marks
+    errors, merged, filled = set[tuple[int, int, str]](), set[tuple[int, int]](), set[bytes]()
     with zipfile.ZipFile(path) as book:
-        for found in _found(book, _first_sheet(book)):
-            column, row, value, left, top, right, bottom, dimension = found.groups()
-            if dimension:
-                first = _number(dimension)
-            elif column:
-                marks.errors[int(row)].add((_number(column) - first, value.decode()))
-            elif left == right:
-                for below in range(int(top) + 1, int(bottom) + 1):
-                    marks.merged[below].add(_number(left) - first)
+        for piece in _pieces(book, _first_sheet(book)):
+            filled.update(_FILLED.findall(piece))
+            for found in _MARK.finditer(piece):
+                column, row, value, left, top, bottom = found.groups()
+                if column:
+                    errors.add((int(row), _number(column), value.decode()))
+                else:
+                    merged.update((below, _number(left)) for below in range(int(top) + 1, int(bottom) + 1))
+    first = min(map(_number, filled), default=0)
+    for line, place, shown in errors:
+        marks.errors[line].add((place - first, shown))
+    for line, place in merged:
+        if place >= first:
+            marks.merged[line].add(place - first)
     return marks
 
 
@@ -85,14 +91,14 @@ def _first_sheet(book: zipfile.ZipFile) -> str:
     return ""
 
 
-def _found(book: zipfile.ZipFile, sheet: str) -> Iterator[re.Match[bytes]]:
-    """Every match in the sheet; one that lies where two pieces overlap comes twice."""
+def _pieces(book: zipfile.ZipFile, sheet: str) -> Iterator[bytes]:
+    """The sheet's XML in pieces that overlap, so that no match is cut."""
     if not sheet:
         return
     with book.open(sheet) as file:
         before = b""
         while piece := file.read(_CHUNK):
-            yield from _MARK.finditer(before + piece)
+            yield before + piece
             before = (before + piece)[-_OVERLAP:]
 
 
