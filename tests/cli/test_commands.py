@@ -329,6 +329,20 @@ def test_binary_cross_entropy_starts_at_the_labels_shares(fenlei, tmp_path, tiny
     assert json.loads((tmp_path / "o" / "fenlei.json").read_text("utf-8"))["training"]["loss"] == "bce"
 
 
+def test_a_file_whose_name_is_no_utf_8_is_read_and_told_of(fenlei, tmp_path, tiny_encoder):
+    """As a Windows zip unpacked on Linux has them."""
+    data = tmp_path / os.fsdecode("新闻.csv".encode("gbk"))
+    try:
+        write_rows(data, 120, seed=3)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 0, *SETTINGS)
+    fenlei("evaluate", tmp_path / "o", data, "--out", tmp_path / "r", *QUICK)
+    fenlei("predict", tmp_path / "o", data, "--out", tmp_path / "p.csv", *QUICK)
+    origin = json.loads((tmp_path / "r" / "report.json").read_text("utf-8"))["origin"]
+    assert origin["data"][0]["name"] == str(data)
+
+
 def test_rows_that_leak_leave_training(fenlei, tmp_path, tiny_encoder):
     data, test = write_rows(tmp_path / "a.csv", 80, seed=3), write_rows(tmp_path / "t.csv", 5, seed=3)
     done = fenlei(
@@ -577,6 +591,7 @@ def test_decide_fits_on_given_rows_and_remembers_them(fenlei, copy, tmp_path):
         (["--thresholds", "own"], "--thresholds is 'own'; accepted are fixed, global, label, shrunk"),
         (["--calibration", "isotonic"], "--calibration is 'isotonic'; for multilabel accepted are"),
         (["--needs-person", "7"], "--needs-person is 7.0; it is a share between 0 and 1"),
+        (["--encoding", "gbk"], "--encoding says how rows are read, and none are given"),
         (["--exclusive", "体育|健身"], "'健身' is not a label; the nearest is '健康'"),
         (["--parents"], "no label is the parent of another"),
         (["--show", "--at-least-one"], "--show and --restore each stand alone"),
