@@ -24,8 +24,8 @@ _MARK = re.compile(
     rb'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?<v>([^<]*)</v>'
     rb'|<mergeCell ref="([A-Z]+)(\d+):[A-Z]+(\d+)"'
 )
-# A cell that holds something: one that only has a format closes itself.
-_FILLED = re.compile(rb'<c r="([A-Z]+)\d+"[^>/]*>(?!</c>)')
+# A cell that holds something, and not only a format or a formula without its result.
+_FILLED = re.compile(rb'<c r="([A-Z]+)\d+"[^>/]*>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)?(?:<v[^>]*>[^<]|<is>)')
 _SHEET, _ID = re.compile(r"<sheet [^>]*>"), re.compile(r'r:id="([^"]+)"')
 
 
