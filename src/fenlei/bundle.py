@@ -87,7 +87,7 @@ class Bundle:
         rest += [self.tokenizer.tokenizer.to_str(), asdict(self.text), self.classifier.pooling]
         # Such as the activation; where it lies and what wrote it decide nothing.
         config = self.classifier.network.config.to_diff_dict()
-        rest.append({name: config[name] for name in sorted(config) if name not in _NO_MATTER})
+        rest.append({name: value for name, value in config.items() if name not in _NO_MATTER})
         if self.decision.blend.baseline:
             for array in (self.baseline.idf, self.baseline.weights, self.baseline.bias):
                 digest.update(array.tobytes())

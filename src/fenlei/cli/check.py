@@ -51,7 +51,7 @@ def check(
     """
     from rich.console import Console
 
-    from fenlei.cli.reading import print_json, read_files, say
+    from fenlei.cli.reading import json_text, print_data, read_files, say
     from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.audit import audit_examples
@@ -82,7 +82,7 @@ def check(
         more=[*_findings_of_reading(tables), *findings],
     )
     if as_json:
-        print_json(audit.to_dict())
+        print_data(json_text(audit.to_dict()))
     else:
         print(audit_text(audit))
     if fix and log:

@@ -141,12 +141,12 @@ def _find(
 ) -> None:
     from fenlei.clean.suspect_files import write_suspects
     from fenlei.clean.suspects import find_suspects
-    from fenlei.cli.reading import print_json, say
+    from fenlei.cli.reading import json_text, print_data, say
 
     findings = find_suspects(rows, evidence, near=near, most=most)
     write_suspects(out, findings, evidence.task)
     if as_json:
-        print_json({"task": evidence.task, **findings.to_dict()})
+        print_data(json_text({"task": evidence.task, **findings.to_dict()}))
     else:
         print(findings.to_text(), end="")
     say(console, f"suspects   {out}: {len(findings.suspects):,} rows; fill in the column `corrected`, then:")
@@ -165,7 +165,7 @@ def _correct(
     as_json: bool,
 ) -> None:
     from fenlei.clean.corrections import apply_corrections
-    from fenlei.cli.reading import print_json, say
+    from fenlei.cli.reading import json_text, print_data, say
     from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.repair import changes_csv
@@ -185,7 +185,7 @@ def _correct(
     write_csv(log, changes_csv(done.changes))
     if as_json:
         counts = {"rows": len(rows), "changed": len(done.changes), "confirmed": done.confirmed, "open": done.open}
-        print_json(counts)
+        print_data(json_text(counts))
     else:
         print(
             f"{len(done.changes):,} rows changed, {done.confirmed:,} confirmed as they were, {done.open:,} still open"

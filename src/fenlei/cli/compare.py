@@ -1,6 +1,5 @@
 """`fenlei compare`: two bundles and labelled files -> which is better, and whether that is more than chance."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +27,7 @@ def compare(
     from rich.console import Console
 
     from fenlei.atomic import write_text
-    from fenlei.cli.reading import options_like_training, print_json, read_labelled, say
+    from fenlei.cli.reading import json_text, options_like_training, print_data, read_labelled, say
     from fenlei.csv_text import write_csv
     from fenlei.errors import DataError, SettingsError
     from fenlei.journal import Journal
@@ -72,14 +71,14 @@ def compare(
                 say(console, f"warning: {seen.sum():,} of these rows helped to make {bundle}: it is judged too kindly")
     truth = LabelSet(labels).encode(rows, task)
     comparison = compare_classifiers(truth, given[0], given[1], labels, task, groups=groups_of(rows))
-    plain = comparison.to_dict()
+    as_text = json_text(comparison.to_dict())
     if out is not None:
-        write_text(out / "compare.json", json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
+        write_text(out / "compare.json", as_text)
         shown = [readable_text(text) for text in texts_of_both[0]]
         changed = changed_csv(comparison, [row.id for row in rows], shown, [truth, *given], labels)
         write_csv(out / "changed.csv", changed)
         say(console, f"compared   {out}")
     if as_json:
-        print_json(plain)
+        print_data(as_text)
     else:
         print(comparison.to_text(first.resolve().name, second.resolve().name), end="")

@@ -31,7 +31,7 @@ def convert(
 
     BERT and the RoBERTa and wwm kinds, ELECTRA, and both kinds of ALBERT-zh, as TensorFlow 1 saved them.
     """
-    from fenlei.cli.reading import print_json
+    from fenlei.cli.reading import json_text, print_data
     from fenlei.encoders.convert import convert as convert_encoder
 
     report = convert_encoder(
@@ -44,6 +44,6 @@ def convert(
         overwrite=overwrite,
     )
     if as_json:
-        print_json(report.to_dict())
+        print_data(json_text(report.to_dict()))
     else:
         print("\n".join(report.lines()))

@@ -86,7 +86,7 @@ def evaluate_and_write(
         as_json: print JSON instead of text.
     """
     from fenlei.atomic import write_text
-    from fenlei.cli.reading import print_json, say
+    from fenlei.cli.reading import json_text, print_data, say
     from fenlei.csv_text import write_csv
     from fenlei.journal import Journal
     from fenlei.judge.error_rows import errors_csv
@@ -98,15 +98,15 @@ def evaluate_and_write(
         journal.end()
     report = evaluation.report
     origin = replace(evaluation.origin, command=("fenlei", *sys.argv[1:]), data=tuple(data))
-    plain = report.to_dict() | {"origin": origin.to_dict()}
+    plain = json_text(report.to_dict() | {"origin": origin.to_dict()})
     as_text = report.to_text()
     write_text(folder / "report.txt", as_text)
-    write_text(folder / "report.json", json.dumps(plain, ensure_ascii=False, indent=2) + "\n")
+    write_text(folder / "report.json", plain)
     write_csv(folder / "report.csv", report.to_csv())
     write_csv(folder / "errors.csv", errors_csv(evaluation.errors))
     write_text(folder / "report.html", report_page(report, evaluation.errors, origin, language=language))
     if as_json:
-        print_json(plain)
+        print_data(plain)
     else:
         print(as_text, end="")
     say(console, f"report     {folder}")

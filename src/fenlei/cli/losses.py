@@ -40,7 +40,7 @@ def losses(
     from rich.console import Console
 
     from fenlei.atomic import alone_at
-    from fenlei.cli.reading import print_json, read_labelled, require_apart, say
+    from fenlei.cli.reading import json_text, print_data, read_labelled, require_apart, say
     from fenlei.errors import SettingsError
     from fenlei.journal import Journal
     from fenlei.model.losses import LOSS_NAMES
@@ -76,6 +76,6 @@ def losses(
             run_trials(out, drawn, {name: {"loss": name} for name in chosen}, numbers, settings, runtime, journal)
     table = compare_trials(find_trials(out, chosen, numbers), default)
     if as_json:
-        print_json(table.to_dict())
+        print_data(json_text(table.to_dict()))
     else:
         print(table.to_text().rstrip("\n"))

@@ -123,9 +123,14 @@ def stdout_for_data() -> TextIO:
     return sys.stdout
 
 
-def print_json(plain: Any) -> None:
-    """Print plain JSON values as data."""
-    print(json.dumps(plain, ensure_ascii=False, indent=2), file=stdout_for_data())
+def json_text(plain: Any) -> str:
+    """Plain JSON values as they are written and printed."""
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+
+
+def print_data(text: str) -> None:
+    """Print what programs read."""
+    stdout_for_data().write(text)
 
 
 def say(console: "Console", message: str) -> None:

@@ -59,7 +59,8 @@ def split(
     require_apart(out, data)
     files = {name: out / f"{name}.csv" for name in shares}
     there = [file for file in files.values() if file.exists()]
-    if read := [file for file in there if any(file.samefile(given) for given in find_files(data))]:
+    given = [path for path in find_files(data) if path.exists()]
+    if read := [file for file in there if any(map(file.samefile, given))]:
         raise DataError(f"{read[0]} is read, and would be replaced by a part of itself", hint="name another --out")
     if there and not overwrite:
         raise DataError(f"{there[0]} exists", hint="name another --out, or add --overwrite")

@@ -26,7 +26,6 @@ RANKING_RESAMPLES = 100  # each needs a walk through every label's ranking
 # Elements of the weights of one block of resamples.
 _BLOCK = 1 << 22
 
-
 FEWEST_ROWS = 3
 """A label of fewer rows is missed by one resample in seven or more, so that its interval is too narrow (LOG.md)."""
 

@@ -143,17 +143,20 @@ def run_trials(
         if own.loss is not None and own.loss not in LOSS_NAMES[rows.task]:
             accepted = ", ".join(LOSS_NAMES[rows.task])
             raise SettingsError(f"{name}: the loss {own.loss!r} is none for {rows.task}; accepted are {accepted}")
-    done = [place for name, seed, _ in plan if ((place := _place(folder, name, seed)) / _FACTS).exists()]
-    seconds = [_facts(place)["seconds"] for place in done]
+    seconds = []
     for name, seed, _ in plan:
-        place = _place(folder, name, seed)
-        if place in done and (setting := _facts(place)["setting"]) != json.loads(json.dumps(dict(variants[name]))):
+        place, setting = _place(folder, name, seed), dict(variants[name])
+        if not (place / _FACTS).exists():
+            continue
+        facts = _facts(place)
+        if facts["setting"] != json.loads(json.dumps(setting)):
             raise SettingsError(
-                f"{place} holds a run with {setting}, and {name!r} is now {dict(variants[name])}",
+                f"{place} holds a run with {facts['setting']}, and {name!r} is now {setting}",
                 hint="give the variant another name, or delete that folder",
             )
-    if done:
-        journal.say(f"runs       {len(done)} of {len(plan)} are there from before{_left(seconds, len(plan))}")
+        seconds.append(facts["seconds"])
+    if seconds:
+        journal.say(f"runs       {len(seconds)} of {len(plan)} are there from before{_left(seconds, len(plan))}")
     for name, seed, own in plan:
         place = _place(folder, name, seed)
         if (place / _FACTS).exists():

@@ -86,11 +86,6 @@ def find_duplicates(
     return Duplicates(exact, _clusters(exact, pairs), pairs)
 
 
-def similarity(text: str, other: str) -> float:
-    """The Jaccard similarity of the two texts' character 3-grams, both in canonical form; in [0, 1]."""
-    return jaccard(ngrams_of(text), ngrams_of(other))
-
-
 def ngrams_of(text: str) -> frozenset[str]:
     """The character 3-grams of a text in canonical form; of a shorter one, all of it."""
     return _ngrams(canonical_text(text))

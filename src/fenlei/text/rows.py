@@ -70,6 +70,11 @@ def identity_of(path: Path) -> list[str | int]:
     return [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
 
 
+def column_name(cell: str) -> str:
+    """A cell of a header line without the white space around it, and without a byte order mark."""
+    return cell.strip().lstrip("\ufeff")
+
+
 def distinct_columns(header: list[str], name: str, *, line: int = 1) -> tuple[str, ...]:
     """The names in a header line; a column without one is called by its place, `column 3`, so that none is lost.
 
@@ -81,7 +86,7 @@ def distinct_columns(header: list[str], name: str, *, line: int = 1) -> tuple[st
             f"{name}, line {line}: the names of the columns have bytes of another encoding: {header}",
             hint="name the encoding with --encoding, or save the file as UTF-8",
         )
-    given = [column.strip().lstrip("\ufeff") for column in header]
+    given = [column_name(cell) for cell in header]
     names = tuple(column or f"column {place}" for place, column in enumerate(given, 1))
     if repeated := [column for column, times in Counter(names).items() if times > 1]:
         raise DataError(

@@ -65,6 +65,7 @@ def split_examples(
         raise DataError(f"{len(examples)} rows with {count} different texts cannot be split into {len(names)} parts")
     truth = _truth_of_groups(LabelSet.from_examples(examples).encode_sparse(examples, "multilabel"), groups, count)
     if (task or settle_task(examples)) == "multiclass":
+        # The first label of each group; without any it counts as the first of all.
         classes = np.where(np.diff(truth.indptr) > 0, np.append(truth.indices, 0)[truth.indptr[:-1]], 0)
         part_of_group = _by_class(classes, shares, seed)
     else:

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from fenlei.errors import DataError
 from fenlei.text.encoding import open_text, reported
-from fenlei.text.rows import Row, RowSource, distinct_columns, identity_of
+from fenlei.text.rows import Row, RowSource, column_name, distinct_columns, identity_of
 
 # csv's own limit of 128 KiB a cell is shorter than a long document.
 _LONGEST_CELL = 64 << 20
@@ -44,14 +44,14 @@ def _rows(path: Path, encoding: str, tabs: bool, quoted: bool, columns: tuple[st
     with reported(str(path), encoding), open_text(path, encoding) as file:
         reader = _reader(file, tabs, quoted=quoted)
         rows = _well_formed(reader, path, "tsv" if tabs else "csv")
-        next(rows, None)
+        header = [column_name(cell) for cell in next(rows, [])]
         begins = reader.line_num + 1
         for cells in rows:
             number, begins = begins, reader.line_num + 1
             if not cells:
                 continue
             problem = None
-            if [cell.strip().lstrip("\ufeff") for cell in cells] == list(columns):
+            if column_name(cells[0]) == header[0] and [column_name(cell) for cell in cells] == header:
                 problem = "it is the header again"
             if len(cells) != len(columns):
                 problem = f"{len(cells)} cells where the header has {len(columns)}"
