@@ -21,15 +21,15 @@ def _page(results, chart):
         "",
         "Made by `prediction_speed.py`, which says what the ways are; every way tokenizes its texts itself. Texts a",
         "second: median and range of interleaved rounds. *fenlei is*: the median ratio of the rounds, and its range.",
-        "*Of the ceiling*: of the quickest large bfloat16 matrix product in any of the runs on that processor, since",
-        "a busy neighbour slows down a lone product too; only the products of unpadded texts count. Milliseconds:",
-        "texts one by one. *Error*: rms difference of the logits from the float32 loop, as a share of their spread",
-        "over texts; the network is random, which makes it larger than in a trained one.",
+        "*Of the ceiling*: of the quickest large matrix product, in the precision told, in any of the runs on that",
+        "processor, since a busy neighbour slows down a lone product too; only the products of unpadded texts count.",
+        "Milliseconds: texts one by one. *Error*: rms difference of the logits from the float32 loop, as a share of",
+        "their spread over texts; the network is random, which makes it larger than in a trained one.",
         "",
         f"![texts a second]({chart})",
     ]
     for name, found in results.items():
-        ceiling = max(one["bf16_ceiling_tflops"] for one in results.values() if one["processor"] == found["processor"])
+        ceiling = max(one["ceiling_tflops"] for one in results.values() if one["processor"] == found["processor"])
         versions = ", ".join(f"{library} {number}" for library, number in found["versions"].items())
         lines += [
             "",
@@ -37,7 +37,7 @@ def _page(results, chart):
             "",
             f"{found['date']}, {found['processor']}, {found['cores']} cores, {found['threads']} thread(s), "
             f"{found['precision']}. {found['texts']} texts, {found['tokens_a_text']} tokens a text; "
-            f"ceiling {ceiling} TFLOP/s, in this run {found['bf16_ceiling_tflops']}.",
+            f"ceiling {ceiling} TFLOP/s, in this run {found['ceiling_tflops']}.",
             f"`python benchmarks/{found['command']}`; {versions}.",
             "",
             "| way | texts/s | fenlei is | of the ceiling | one text p50 | p99 | error |",
@@ -49,7 +49,7 @@ def _page(results, chart):
             ratios = [ours / theirs for ours, theirs in zip(own, speeds, strict=True)]
             compared = f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
             one = figures["one_text_ms"]
-            share = figures["share_of_ceiling"] * found["bf16_ceiling_tflops"] / ceiling
+            share = figures["share_of_ceiling"] * found["ceiling_tflops"] / ceiling
             lines.append(
                 f"| {way} | {statistics.median(speeds):.1f} ({min(speeds):.1f} to {max(speeds):.1f}) "
                 f"| {'' if way == 'fenlei' else compared} | {share:.0%} "

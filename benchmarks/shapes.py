@@ -77,10 +77,14 @@ def operations(config, lengths):
     return float(config.num_hidden_layers * (a_token * np.sum(lengths) + attention.sum()))
 
 
-def product_ceiling(*, device="cpu", times=20, clock=time.perf_counter):
-    """Operations a second of a large bfloat16 matrix product, the quickest of some: what no network can exceed."""
+def product_ceiling(runtime, *, times=20, clock=time.perf_counter):
+    """Operations a second of a large matrix product in the runtime's precision, the quickest of some.
+
+    No network can exceed it.
+    """
+    device, precision = runtime.device, getattr(torch, runtime.precision)
     rows, width = (4096, 1024) if device == "cpu" else (16_384, 8192)
-    left, right = (torch.randn(shape, device=device).bfloat16() for shape in ((rows, width), (width, width)))
+    left, right = (torch.randn(shape, device=device).to(precision) for shape in ((rows, width), (width, width)))
     seconds = []
     for _ in range(times):
         began = clock()

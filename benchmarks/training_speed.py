@@ -6,9 +6,9 @@
 
 DATA is any labelled file; `accuracy` needs it multi-label and large enough. Every way trains the same random network on
 the same updates of 32 texts, dropout on, clipped gradients, AdamW, each in a process of its own: `training_ways.py`.
-Rounds are interleaved, so that a busy neighbour hits all ways alike, and a plain bfloat16 product is timed in each of
-them: the ceiling. With one thread the processes' own CPU time counts, which is what a calm core would take; with
-more, the clock. The ways:
+Rounds are interleaved, so that a busy neighbour hits all ways alike, and a plain product, in bfloat16 where native, is
+timed in each of them: the ceiling. With one thread the processes' own CPU time counts, which is what a calm core would
+take; with more, the clock. The ways:
 
     padded-fp32, dynamic-fp32, dynamic-bf16     a plain loop: padded to 300 tokens or to the longest of the batch
     Trainer-padded-*, Trainer-dynamic-*         transformers' `Trainer`, padded beforehand as run_classification does by
@@ -29,12 +29,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
 from shapes import SHAPES, operations, processor, product_ceiling, shape, short_name
 from training_accuracy import compare_accuracy
 from training_ways import BATCH, WAYS, Work, export
 
 import fenlei
+from fenlei import open_runtime
 from fenlei.runtime import library_versions
 
 PEERS = {"simpletransformers": "FENLEI_SIMPLETRANSFORMERS", "bert4keras": "FENLEI_BERT4KERAS"}
@@ -86,7 +86,7 @@ class Way:
 
 
 def run(given):
-    torch.set_num_threads(given.threads)
+    runtime = open_runtime(device=given.device, threads=given.threads)
     one_core = given.device == "cpu" and given.threads == 1
     counted, clock = ("cpu_seconds", time.process_time) if one_core else ("seconds", time.perf_counter)
     for name in [name for name in given.ways if name in PEERS]:
@@ -100,7 +100,7 @@ def run(given):
         every = [way.lengths_of_updates() for way in ways.values()]
         ceilings = []
         for number in range(1 - given.warm_up, given.rounds + 1):
-            ceilings.append(product_ceiling(device=given.device, clock=clock))
+            ceilings.append(product_ceiling(runtime, clock=clock))
             for way in ways.values():
                 way.round()
             print(f"round {number} of {given.rounds}{'' if number > 0 else ' (warm-up)'}", file=sys.stderr)
@@ -123,6 +123,7 @@ def run(given):
         "fenlei": fenlei.__version__,
         "versions": library_versions(),
         "processor": processor(given.device),
+        "precision": runtime.precision,
         "shape": given.shape,
         "data": given.data.parent.name,
         "tokens_a_text": round(statistics.mean(length for update in updates for length in update), 1),
@@ -163,7 +164,7 @@ def table(result, ceiling):
     """The rows of one run in Markdown."""
     yield f"**{result['shape']}, {result['data']}**, {result['tokens_a_text']} tokens a text: `{result['command']}`"
     yield ""
-    yield "| way | texts/s | fenlei is faster by, median (min to max) | of the bf16 ceiling (most) | peak memory, MiB |"
+    yield "| way | texts/s | fenlei is faster by, median (min to max) | of the ceiling (most) | peak memory, MiB |"
     yield "|---|---|---|---|---|"
     for name, seconds in result[result["counted"]].items():
         # The ceiling is that of a calm moment: so the round that was calmest says what the code leaves of it.
