@@ -34,6 +34,7 @@ STAGES = [
     "clean",
     "page",
     "cli",
+    "__main__",
 ]
 
 # Files longer than this need a reason here.

@@ -526,6 +526,12 @@ def test_the_version(fenlei):
     assert fenlei("--version").out.strip() == importlib.metadata.version("fenlei")
 
 
+def test_the_package_itself_is_the_command():
+    ran = subprocess.run([sys.executable, "-m", "fenlei", "--help"], capture_output=True, encoding="utf-8", check=True)
+    assert "python -m fenlei" in ran.stdout
+    assert "predict" in ran.stdout
+
+
 @pytest.fixture
 def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "模型")
