@@ -32,6 +32,7 @@ from fenlei.manifest import FORMAT, MANIFEST, digest_of, digests_of, read_manife
 from fenlei.model.build import encoder_folder, load_classifier, save_classifier
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
+from fenlei.text.encoding import require_utf8_name
 from fenlei.text.labels import LabelSet, Task
 from fenlei.text.tokens import TextEncoder, TextSettings
 
@@ -178,7 +179,9 @@ class Bundle:
 
         Raises:
             BundleError: it is no bundle, of an unknown format version, or damaged; says which file.
+            SettingsError: as `require_utf8_name`.
         """
+        require_utf8_name(folder)
         manifest = read_manifest(folder)
         verify(folder, manifest["files"])
         from safetensors.numpy import load_file

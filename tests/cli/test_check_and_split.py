@@ -179,7 +179,7 @@ def test_consoles_that_lack_characters(tmp_path, encoding):
 def test_errors_of_the_system_are_told_without_a_traceback(fenlei, tmp_path):
     (tmp_path / "file").write_text("x")
     path = write(tmp_path / "a.csv", [("央行降息", "财经"), ("球队夺冠", "财经")])
-    refused = fenlei("split", path, "--ratios", "1:1", "--out", tmp_path / "file", expect=1)
+    refused = fenlei("split", path, "--ratios", "1:1", "--out", tmp_path / "file" / "parts", expect=1)
     assert refused.err.splitlines()[-1].startswith("error: ")
 
 

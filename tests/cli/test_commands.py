@@ -329,17 +329,25 @@ def test_binary_cross_entropy_starts_at_the_labels_shares(fenlei, tmp_path, tiny
     assert json.loads((tmp_path / "o" / "fenlei.json").read_text("utf-8"))["training"]["loss"] == "bce"
 
 
-def test_a_file_whose_name_is_no_utf_8_is_read_and_told_of(fenlei, tmp_path, tiny_encoder):
-    """As a Windows zip unpacked on Linux has them."""
-    data = tmp_path / os.fsdecode("新闻.csv".encode("gbk"))
+def test_a_file_whose_name_is_no_utf_8_is_read_and_told_of(fenlei, monkeypatch, tmp_path, tiny_encoder):
+    """As a Windows zip unpacked on Linux has them, and folders on old servers."""
+    folder = tmp_path / os.fsdecode("模型".encode("gbk"))
     try:
-        write_rows(data, 120, seed=3)
+        shutil.copytree(tiny_encoder, folder / "encoder")
     except OSError:
         pytest.skip("this file system takes no such name")
-    fenlei("train", data, "--out", tmp_path / "o", "--encoder", tiny_encoder, "--epochs", 0, *SETTINGS)
-    fenlei("evaluate", tmp_path / "o", data, "--out", tmp_path / "r", *QUICK)
-    fenlei("predict", tmp_path / "o", data, "--out", tmp_path / "p.csv", *QUICK)
-    origin = json.loads((tmp_path / "r" / "report.json").read_text("utf-8"))["origin"]
+    data = write_rows(folder / os.fsdecode("新闻.csv".encode("gbk")), 120, seed=3)
+    train = ["train", data, "--encoder", "encoder", "--epochs", 1, *SETTINGS, "--out"]
+    assert "not UTF-8, and the libraries that read weights" in fenlei(*train, folder / "o", expect=1).err
+    monkeypatch.chdir(folder)
+    fenlei(*train, "o")
+    fenlei("evaluate", "o", data, "--out", folder / "r", *QUICK)
+    fenlei("predict", "o", data, "--out", folder / "p.csv", *QUICK)
+    for absolute in (["predict", folder / "o", data], [*train, "p", "--encoder", folder / "encoder"]):
+        assert (
+            "hint: rename the folder, or go into it and give a path relative to it" in fenlei(*absolute, expect=1).err
+        )
+    origin = json.loads((folder / "r" / "report.json").read_text("utf-8"))["origin"]
     assert origin["data"][0]["name"] == str(data)
 
 
@@ -740,3 +748,36 @@ def test_a_bundle_that_cannot_be_written_costs_no_training(fenlei, tmp_path, tin
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("o", "whole")]
     assert weights[0] == weights[1]
     assert not list((tmp_path / "o.run").glob("checkpoint-*"))
+
+
+def test_a_folder_for_results_is_not_a_file_and_has_a_name(fenlei, bundle, tmp_path, monkeypatch):
+    data = write_rows(tmp_path / "a.csv", 30, seed=3)
+    there = tmp_path / "there"
+    there.write_text("precious")
+    for command in (["evaluate", bundle, data], ["compare", bundle, bundle, data], ["split", data], ["losses", data]):
+        assert "is a file" in fenlei(*command, "--out", there, expect=2).err
+    assert there.read_text() == "precious"
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    refused = fenlei("train", data, "--out", ".", *SETTINGS, expect=1).err
+    assert "--out is '.', a folder that has no name of its own" in refused
+
+
+def test_fixed_thresholds_reach_no_goal_and_can_be_let_go(fenlei, copy):
+    fixed = fenlei("decide", copy, "--thresholds", "fixed").out
+    assert "thresholds   fixed at 0.5" in fixed
+    refused = fenlei("decide", copy, "--for", "recall=0.9", expect=1).err
+    assert "hint: --thresholds auto lets them follow it" in refused
+    assert (
+        "thresholds   shrunk, for macro-f1" in fenlei("decide", copy, "--for", "macro-f1", "--thresholds", "auto").out
+    )
+
+
+def test_predict_says_which_side_of_a_tab_it_reads(fenlei, bundle, tmp_path):
+    lines = tmp_path / "cnews.txt"
+    lines.write_text("体育\t球队进决赛\n", encoding="utf-8")
+    done = fenlei("predict", bundle, lines, "--format", "jsonl", *QUICK)
+    assert json.loads(done.out)["text"] == "球队进决赛"
+    assert f"read       {lines}: labels<TAB>text lines utf-8, text in 'text'" in done.err
+    lines.write_text("n1\t球队进决赛\n", encoding="utf-8")
+    assert "neither holds labels of the classifier" in fenlei("predict", bundle, lines, *QUICK, expect=1).err

@@ -38,6 +38,7 @@ def test_parents_come_with_their_children():
 
 def test_a_missing_level_is_skipped():
     assert parents_by_name(["A", "A/B/C", "B/C"]) == ((1, 0),)
+    assert parents_by_name(["A##B##C", "A##B", "A", "A#B"]) == ((0, 1), (1, 2))
 
 
 def test_of_exclusive_labels_one_stays_and_the_others_take_their_children_along():

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 
 import fastexcel
@@ -20,6 +21,7 @@ from fenlei.predict.classifier import Classifier
 from fenlei.predict.files import predict_file
 from fenlei.predict.prediction import Prediction
 from fenlei.predict.results import RowFormat, check_rows, settle_format
+from fenlei.text.cells import label_cell
 from fenlei.text.unlabelled import TextSource
 
 
@@ -225,6 +227,33 @@ def test_every_format_holds_the_same_answers(tmp_path, result_format):
     assert [row["文本"] for row in rows] == [text for _, text, _ in ROWS]
     assert [row["编号"] for row in rows] == [number for number, _, _ in ROWS]
     assert [row["predicted"] for row in rows] == predicted
+
+
+def test_columns_of_parquet_stay_what_they_are(tmp_path, monkeypatch):
+    given = pl.DataFrame(
+        {
+            "text": ["甲文", None, "", "丁文"],
+            "number": [1, None, 3, 4],
+            "share": [0.5, None, 2.0, 1e-9],
+            "day": [date(2026, 1, 2), None, None, date(2026, 1, 3)],
+            "tags": [["a"], [], None, ["b", "c"]],
+        }
+    )
+    given.write_parquet(tmp_path / "in.parquet")
+    monkeypatch.setattr(module, "_BLOCK", 2)
+    texts = TextSource(tmp_path / "in.parquet", ReadOptions(on_bad_row="skip"))
+    predict_file(Stub(), texts, tmp_path / "out.parquet", result_format="parquet")
+    found = pl.read_parquet(tmp_path / "out.parquet")
+    kept = given[[0, 2, 3]]
+    assert found.drop("predicted").equals(kept)
+    assert found.drop("predicted").schema == kept.schema
+    expected = [label_cell(one.labels) for one in Stub().decide(Stub().scores(kept["text"].to_list()), top_k=0)]
+    assert found["predicted"].to_list() == expected
+
+
+def test_on_lines_a_label_is_one_field(tmp_path):
+    prediction = Prediction(labels=("财\n经", "体\t育"), scores=(), needs_person=False)
+    assert RowFormat("lines", (), with_scores=False).row({}, "一\r\n二", prediction) == "财 经|体 育\t一  二\n"
 
 
 def test_a_text_that_looks_like_a_formula_stays_text(tmp_path):

@@ -63,6 +63,13 @@ def test_labels_made_of_others_are_found_where_rows_may_have_several():
     assert "joined_labels" not in by_kind(audit_examples({"a": table}, task="multiclass"))
 
 
+@pytest.mark.parametrize("sign", [*"/+& ", "\n"])
+def test_labels_joined_by_a_sign_that_is_no_separator_are_found(sign):
+    table = rows(("文", ["体育", "财经"]), ("书", [f"体育{sign}财经"]), ("画", [f"体育{sign}时尚"]))
+    [found] = [one for one in audit_examples({"a": table}).findings if one.kind == "joined_labels"]
+    assert f"1 labels look like several others joined by {sign!r}" in found.message
+
+
 def test_nothing_is_found_where_nothing_is_wrong():
     texts = ["央行下调利率", "门将扑出点球", "新药获批上市", "暴雨致列车停运", "球队夺得冠军", "楼市成交回暖"]
     labelled = [

@@ -212,6 +212,39 @@ def test_fasttext(tmp_path):
     assert rows_of(path) == [("1", "芯片 上市", ("财经", "科技")), ("3", "门将 扑救", ("体育",))]
 
 
+def test_fasttext_with_commas(tmp_path):
+    (tmp_path / "a.txt").write_text("__label__财经,__label__科技 芯片, 上市\n__label__A,B 文\n", encoding="utf-8")
+    assert [row[1:] for row in rows_of(tmp_path / "a.txt")] == [("芯片, 上市", ("财经", "科技")), ("文", ("A,B",))]
+
+
+@pytest.mark.parametrize("head", ["label\ttext_a", "类别\t文本"])
+def test_a_header_of_two_fields_is_no_row(tmp_path, head):
+    (tmp_path / "a.txt").write_text(f"{head}\n体育\t门将\n财经\t央行降息\n", encoding="utf-8")
+    assert [row[1:] for row in rows_of(tmp_path / "a.txt")] == [("门将", ("体育",)), ("央行降息", ("财经",))]
+    assert [row[0] for row in rows_of(tmp_path / "a.txt")] == ["2", "3"]
+
+
+@pytest.mark.parametrize("lines", ["同样的文本\tA\n同样的文本\tB\n不同文本\tC\n", "文本一\t甲\n文本二\t乙\n"])
+def test_few_lines_of_two_fields_tell_labels_by_their_length(tmp_path, lines):
+    (tmp_path / "a.txt").write_text(lines, encoding="utf-8")
+    expected = [tuple(line.split("\t")) for line in lines.splitlines()]
+    assert [(text, *labels) for _, text, labels in rows_of(tmp_path / "a.txt")] == expected
+    (tmp_path / "a.txt").write_text("\n".join("\t".join(pair[::-1]) for pair in expected), encoding="utf-8")
+    assert [(text, *labels) for _, text, labels in rows_of(tmp_path / "a.txt")] == expected
+
+
+def test_the_labels_of_a_classifier_tell_which_side_of_a_tab_is_the_text(tmp_path):
+    path, known = tmp_path / "a.txt", ("体育与健康", "财经", "A,B")
+    path.write_text("体育与健康\t赢\n财经,体育与健康\t涨\nA,B\t跌\n", encoding="utf-8")
+    assert [row.text for row in TextSource(path, ReadOptions(), known=known)] == ["赢", "涨", "跌"]
+    assert "labels<TAB>text lines utf-8, text in 'text'" in TextSource(path, ReadOptions(), known=known).note()
+    path.write_text("赢\t体育与健康\n涨\t\n跌\t无\n", encoding="utf-8")
+    assert [row.text for row in TextSource(path, ReadOptions(), known=known)] == ["赢", "涨", "跌"]
+    path.write_text("n1\t央行降息\nn2\t球队夺冠\n", encoding="utf-8")
+    with pytest.raises(DataError, match="two fields, and neither holds labels of the classifier, such as 'A,B'"):
+        TextSource(path, ReadOptions(), known=known)
+
+
 def test_paddlenlp_and_label_first_lines(tmp_path):
     path = tmp_path / "train.txt"
     path.write_text("芯片上市\t财经,科技\n门将扑救\t体育\n球队上市\t财经,体育\n坏行\n再一条\t科技\n", encoding="utf-8")

@@ -651,3 +651,42 @@ def test_one_json_object_is_no_table(tmp_path):
     ) as refused:
         read_examples(tmp_path / "a.json")
     assert "an array of objects" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "cell", [[0, 1, 0], [1, 1], [0.0, 1.0, 0.0], [True, False, True], "[0, 1, 0]", "[0 1 0]", "tensor([0, 1])"]
+)
+def test_a_row_of_a_table_of_0_and_1_names_no_labels(tmp_path, cell):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "文", "labels": cell}) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="0 and 1 do not say which labels they are of; give the names, or a column"):
+        read_examples(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("cell", [[0, 1], [1], "[1]", "[2024]", [2, 1, 0], "[重要] 1 2"])
+def test_numbers_may_be_labels(tmp_path, cell):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "文", "labels": cell}) + "\n", encoding="utf-8")
+    [example] = read_examples(tmp_path / "a.jsonl").examples
+    assert (
+        example.labels == (tuple(map(str, cell)) if isinstance(cell, list) else (cell.strip("[]"),)) or cell[1] == "重"
+    )
+
+
+def test_line_breaks_in_a_cell_of_excel_separate_labels(tmp_path):
+    rows = [["文一", "健康\n社会"], ["文二", "健康"], ["文三", "社会"], ["文四", "社会\r\n健康"]]
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet = book.add_worksheet()
+        for number, cells in enumerate([["text", "labels"], *rows]):
+            sheet.write_row(number, 0, cells)
+    found = read_examples(tmp_path / "a.xlsx").examples
+    assert [set(row.labels) for row in found] == [{"健康", "社会"}, {"健康"}, {"社会"}, {"健康", "社会"}]
+
+
+def test_two_signs_between_levels_of_a_label_separate_nothing(tmp_path):
+    """PaddleNLP's labels with levels, and doccano's joined by one sign."""
+    (tmp_path / "a.txt").write_text("文一\t软##旅游,硬##科技\n文二\t硬##科技\n文三\t软##旅游\n", encoding="utf-8")
+    found = read_examples(tmp_path / "a.txt").examples
+    assert [row.labels for row in found] == [("软##旅游", "硬##科技"), ("硬##科技",), ("软##旅游",)]
+    (tmp_path / "b.csv").write_text(
+        "text,label\n文一,软##旅游#硬##科技\n文二,硬##科技\n文三,软##旅游\n", encoding="utf-8"
+    )
+    assert read_examples(tmp_path / "b.csv").examples[0].labels == ("软##旅游", "硬##科技")

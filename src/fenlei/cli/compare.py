@@ -14,7 +14,7 @@ def compare(
     first: Annotated[Path, typer.Argument(help="Folder that `fenlei train` wrote.")],
     second: Annotated[Path, typer.Argument(help="Another; differences are this one minus the first.")],
     data: Annotated[list[Path], typer.Argument(help="Labelled files that neither was trained on.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for compare.json and changed.csv.")] = None,
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for compare.json and changed.csv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
     *,
     reading: dict[str, Any],

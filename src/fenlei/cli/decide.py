@@ -34,7 +34,7 @@ def decide(
         str | None,
         typer.Option(
             help="fixed (0.5), global, label (one a label) or shrunk (one a label, near the global one where rows are "
-            "few); by default shrunk for macro-f1, otherwise global."
+            "few); auto, the default: shrunk for macro-f1, otherwise global."
         ),
     ] = None,
     calibration: Annotated[
@@ -132,7 +132,12 @@ def _changed_plan(
     if goal is not None:
         plan = replace(plan, goal=Goal.parse(goal))
     if thresholds is not None:
-        plan = replace(plan, scope=known_scope(thresholds))
+        plan = replace(plan, scope=None if thresholds == "auto" else known_scope(thresholds))
+    if goal is not None and plan.scope == "fixed":
+        raise SettingsError(
+            f"--for {goal}: the thresholds are fixed at 0.5, whatever the goal",
+            hint="--thresholds auto lets them follow it",
+        )
     if calibration is not None:
         plan = replace(plan, method=known_method(calibration, classifier.task))
     if blend is not None:
@@ -194,7 +199,8 @@ def describe(classifier: "Classifier") -> str:
     if decision.task == "multiclass":
         lines.append(f"labels       the highest score; slope {decision.calibration.slopes[0]:.4f}")
     else:
-        lines.append(f"thresholds   {plan.settled_scope}, for {plan.goal}")
+        fixed = plan.settled_scope == "fixed"
+        lines.append(f"thresholds   {'fixed at 0.5' if fixed else f'{plan.settled_scope}, for {plan.goal}'}")
     if decision.person_below:
         lines.append(f"a person     looks where the labels hang on less than {decision.person_below:.4f}")
     if rules.at_least_one:

@@ -30,7 +30,9 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the report; by default BUNDLE/report/<name of the data>, numbered where other data has it."
+            file_okay=False,
+            help="Folder for the report; by default BUNDLE/report/<name of the data>, numbered where other data has "
+            "it.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON instead of text.")] = False,

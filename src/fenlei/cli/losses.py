@@ -18,7 +18,10 @@ def losses(
         list[Path], typer.Argument(help="Labelled files; training, dev and judged rows are cut from them.")
     ],
     *,
-    out: Annotated[Path, typer.Option(help="Folder where every finished run is kept: the command goes on from it.")],
+    out: Annotated[
+        Path,
+        typer.Option(file_okay=False, help="Folder where every finished run is kept: the command goes on from it."),
+    ],
     names: Annotated[
         str | None,
         typer.Option(

@@ -47,9 +47,10 @@ def predict(
         raise SettingsError(f"{out} is there already", hint="replace it with --overwrite, or name another --out")
     classifier = Classifier.load(bundle, **where)
     read_options = options_like_training(classifier, **reading)
-    texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), read_options)
+    texts = TextSource(sys.stdin.buffer.read() if file == "-" else Path(file), read_options, known=classifier.labels)
     result_format = settle_format(out_format, out, texts.format)
     console = Console(stderr=True)
+    say(console, f"read       {texts.note()}")
     with Journal(console=console) as journal:
         if out is None:
             stream = stdout_for_data()

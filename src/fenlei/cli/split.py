@@ -21,7 +21,7 @@ _RATIOS = "8:1:1"
 @with_flags(reading=options.READING)
 def split(
     data: Annotated[list[str], typer.Argument(help="Labelled files, patterns, or a folder of classes.")],
-    out: Annotated[Path, typer.Option(help="Folder for the parts: one CSV each.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the parts: one CSV each.")],
     ratios: Annotated[
         str, typer.Option(help="Shares of train, dev and test (8:1:1), of train and test (9:1), or named (a=3,b=1).")
     ] = _RATIOS,

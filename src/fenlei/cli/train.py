@@ -73,6 +73,7 @@ def train(
     from fenlei.runtime import crowded, open_runtime
     from fenlei.study.protocol import CIRCUMSTANCES
     from fenlei.study.seeds import train_seeds
+    from fenlei.text.encoding import require_utf8_name
     from fenlei.text.labels import settle_task
     from fenlei.text.read import ReadOptions
     from fenlei.text.sources import find_files
@@ -86,6 +87,7 @@ def train(
         raise SettingsError(f"--leaks is {leaks!r}; accepted are {', '.join(LEAKS)}")
     refuse_to_overwrite(out, overwrite=overwrite)
     require_apart(out, [*data, *(dev or ()), *(test or ())])
+    require_utf8_name(out)
     run = folder_of_run(out)
     if resume and not (run / "journal.jsonl").exists():
         raise FenleiError(
@@ -175,6 +177,8 @@ def train(
 
 def folder_of_run(out: Path) -> Path:
     """Where a run keeps its journal, its split and its checkpoints: beside the bundle, which holds no text."""
+    if not out.name:
+        raise SettingsError(f"--out is {str(out)!r}, a folder that has no name of its own", hint="name a folder in it")
     return out.with_name(f"{out.name}.run")
 
 

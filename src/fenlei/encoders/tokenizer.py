@@ -45,7 +45,8 @@ def load_tokenizer(folder: Path) -> EncoderTokenizer:
     model_type = _json(folder / "config.json").get("model_type")
     if (folder / "tokenizer.json").exists():
         try:
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            # Not by its path: the library takes none that is not UTF-8, as of a folder that an old server named.
+            tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
         except Exception as error:  # the library raises bare Exception
             raise EncoderError(f"{folder / 'tokenizer.json'} is not a tokenizer: {error}") from error
         special = {role: _token_text(described[role]) for role in _ROLES if described.get(role)}
@@ -74,7 +75,7 @@ def save_tokenizer(tokenizer: EncoderTokenizer, folder: Path, *, max_tokens: int
     The class is named as the plain fast one, since beside `model_type: bert` AutoTokenizer would
     rebuild a BertTokenizer with other limits, and beside `albert` fail.
     """
-    tokenizer.tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(tokenizer.tokenizer.to_str(pretty=True), encoding="utf-8", newline="\n")
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_tokens,

@@ -7,6 +7,7 @@ Shapes: B rows, C labels.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +20,8 @@ from fenlei.errors import SettingsError
 from fenlei.judge.metrics import Floats
 from fenlei.text.labels import nearest_told
 
-# Between the names of a parent and its child, as in `财经/股票`.
-LEVELS = "/"
+# Between the names of a parent and its child: `财经/股票`, or PaddleNLP's `财经##股票`.
+_LEVELS = re.compile("/|##")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +172,15 @@ NO_RULES = Rules()
 
 
 def parents_by_name(labels: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """(child, parent) columns of names such as `A/B` whose `A` is a label too; `A/B/C` has `A/B` or else `A`."""
+    """(child, parent) columns of names such as `A/B` or `A##B` whose `A` is a label too.
+
+    `A/B/C` has `A/B` or else `A`.
+    """
     column = {name: place for place, name in enumerate(labels)}
     pairs = []
     for child, name in enumerate(labels):
-        levels = name.split(LEVELS)
-        above = (LEVELS.join(levels[:depth]) for depth in range(len(levels) - 1, 0, -1))
-        parent = next((column[prefix] for prefix in above if prefix in column), None)
+        above = [name[: sign.start()] for sign in _LEVELS.finditer(name)]
+        parent = next((column[prefix] for prefix in reversed(above) if prefix in column), None)
         if parent is not None:
             pairs.append((child, parent))
     return tuple(pairs)

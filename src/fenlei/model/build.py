@@ -20,6 +20,7 @@ from fenlei.errors import EncoderError
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.mean_pooled import MeanPooledNetwork
 from fenlei.model.pooling import Pooling
+from fenlei.text.encoding import require_utf8_name
 from fenlei.text.labels import Task
 
 _HEAD = "head.safetensors"
@@ -54,9 +55,11 @@ def new_classifier(
 
     Raises:
         EncoderError: transformers has no classifier for it, or weights are missing or of another shape.
+        SettingsError: as `require_utf8_name`.
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
+    require_utf8_name(encoder)
     with _quiet_transformers():
         try:
             config = AutoConfig.from_pretrained(

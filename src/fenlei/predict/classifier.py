@@ -108,6 +108,7 @@ class Classifier:
 
         Raises:
             BundleError: it is no bundle, of an unknown format, or damaged.
+            SettingsError: as `open_runtime`, or the folder's path is not UTF-8.
         """
         # The runtime first: it settles what the first computation, the proof of packing, reads.
         runtime = open_runtime(device=device, precision=precision, threads=threads)

@@ -75,7 +75,7 @@ def predict_file(
                 part.append(lines, rows)
             journal.end()
         try:
-            finish(result_format, part.path, out)
+            finish(result_format, part.path, out, texts)
         except OSError as error:
             raise FenleiError(
                 f"all rows are labelled, but {out} cannot be written: {error.strerror or error}",

@@ -7,13 +7,17 @@ at the end by `finish`.
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fenlei.atomic import atomic_file
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError, SettingsError
 from fenlei.predict.prediction import Prediction
 from fenlei.text.cells import label_cell
+from fenlei.text.unlabelled import TextSource
+
+if TYPE_CHECKING:
+    from polars import LazyFrame
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".txt": "lines", ".parquet": "parquet", ".xlsx": "xlsx"}
 FORMATS = tuple(_SUFFIXES.values())
@@ -94,8 +98,7 @@ class RowFormat:
         if self._with_scores:
             answers.append("|".join(f"{label} {score:.4f}" for label, score in prediction.scores))
         if self._format == "lines":
-            line = " ".join(text.replace("\r", "\n").split("\n"))
-            return "\t".join([*answers, line]) + "\n"
+            return "\t".join([*(_one_field(answer) for answer in answers), _on_one_line(text)]) + "\n"
         if self._with_windows:
             answers.append("|".join(f"{label} {begin}-{end}" for label, begin, end in prediction.windows))
         if self._format == "jsonl":
@@ -129,8 +132,14 @@ def check_rows(result_format: str, rows: int) -> None:
         )
 
 
-def finish(result_format: str, grown: Path, out: Path) -> None:
+def finish(result_format: str, grown: Path, out: Path, texts: TextSource) -> None:
     """Turn the rows in `grown` into the final file `out`, which appears whole; where that fails `grown` is still there.
+
+    Args:
+        result_format: one of `FORMATS`.
+        grown: the rows; for Parquet and xlsx as CSV.
+        out: the final file.
+        texts: what was read to its end; from Parquet to Parquet its columns are taken over as they are.
 
     Raises:
         OSError: `out` cannot be written.
@@ -141,10 +150,7 @@ def finish(result_format: str, grown: Path, out: Path) -> None:
         return
     with atomic_file(out) as temporary:
         if result_format == "parquet":
-            import polars as pl
-
-            # All columns as text: what a cell is was never guessed.
-            pl.scan_csv(grown, infer_schema=False, empty_string_is_null=False).sink_parquet(temporary)
+            _as_parquet(grown, texts).sink_parquet(temporary)
             return
         import xlsxwriter
 
@@ -159,6 +165,27 @@ def finish(result_format: str, grown: Path, out: Path) -> None:
                     sheet.write_row(number, 0, cells)
         except xlsxwriter.exceptions.XlsxFileError as error:
             raise OSError(str(error)) from error
+
+
+def _as_parquet(grown: Path, texts: TextSource) -> "LazyFrame":
+    import polars as pl
+
+    # All columns as text: what a cell of another format is was never guessed.
+    rows = pl.scan_csv(grown, infer_schema=False, empty_string_is_null=False)
+    if texts.format != "parquet" or texts.path is None:
+        return rows
+    number = "\0row"  # no column's name holds a NUL
+    given = pl.scan_parquet(texts.path).with_row_index(number, offset=1)
+    given = given.filter(~pl.col(number).is_in([row.line for row in texts.skipped])).drop(number)
+    return pl.concat([given, rows.drop(*texts.columns)], how="horizontal")
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.replace("\r", "\n").split("\n"))
+
+
+def _one_field(answer: str) -> str:
+    return _on_one_line(answer).replace("\t", " ")
 
 
 def _text(cell: Any) -> str:

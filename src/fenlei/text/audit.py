@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.text.cells import SEPARATORS
+from fenlei.text.cells import SEPARATORS, pieces_of
 from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates
 from fenlei.text.example import Example
 from fenlei.text.labels import Task, settle_task, without_spelling
@@ -22,6 +22,9 @@ from fenlei.text.tokens import TextEncoder
 
 RARE = 5
 """With fewer rows a label is hardly learned, and its score in a test part says nothing."""
+
+# What else people put between labels; none of them is taken for a separator unless it is named.
+_UNUSUAL_SEPARATORS = ("/", "+", "&", " ")
 
 _SPLITTABLE = 3  # one row for each of train, dev and test
 _BLANK_OF = 10  # fewer than one row of so many was left blank by mistake
@@ -237,8 +240,8 @@ def _findings_of_joined_labels(labels: Mapping[str, Mapping[str, int]], task: Ta
     joined = {
         label: separator
         for label in labels
-        for separator in SEPARATORS
-        if separator in label and all(piece.strip() in labels for piece in label.split(separator))
+        for separator in (*SEPARATORS, *_UNUSUAL_SEPARATORS)
+        if len(pieces := pieces_of(label, (separator,))) > 1 and all(piece in labels for piece in pieces)
     }
     if not joined:
         return []
@@ -246,7 +249,8 @@ def _findings_of_joined_labels(labels: Mapping[str, Mapping[str, int]], task: Ta
     signs = " or ".join(map(repr, dict.fromkeys(joined.values())))
     message = (
         f"{len(joined):,} labels look like several others joined by {signs}: {shown}; "
-        "write all rows with one separator, or say --task multiclass if they are labels of their own"
+        "write all rows with one separator (--label-separator names one that is not found), or say --task multiclass "
+        "if they are labels of their own"
     )
     return [Finding("joined_labels", "problem", len(joined), message)]
 

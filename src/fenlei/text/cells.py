@@ -4,16 +4,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from fenlei.text.columns import LABEL_NAMES, Columns, flag_of
 from fenlei.text.example import PAIR
 from fenlei.text.rows import RowSource
 
-SEPARATORS = ("|", ",", "，", ";", "；", "、", "#", "｜")  # "#" as in doccano's CSV
+# "#" as in doccano's CSV, a line break as Alt+Enter makes it in Excel.
+SEPARATORS = ("|", ",", "，", ";", "；", "、", "#", "｜", "\n")
 
 # Those that one hand types and another input method turns into the other: a table has both.
-_FOUND_TOGETHER = (("|", "｜"), (",", "，"), (";", "；"), ("、",), ("#",))
+_FOUND_TOGETHER = (("|", "｜"), (",", "，"), (";", "；"), ("、",), ("#",), ("\n",))
 
 NO_LABEL = frozenset({"", "无", "没有", "none", "null", "n/a"})
 """What a cell says, in any case, that has no label. In a list a name is a name."""
@@ -29,6 +32,9 @@ _BROKEN = ('["', "['", '{"')
 
 # Python's sets and tuples, as pandas writes them to CSV.
 _PYTHON = ("{'", "('", '("')
+
+# What NumPy, PyTorch and pandas make of a row of numbers when they write it as text.
+_NUMBERS = re.compile(r"(array|tensor)\(\[.*\].*\)|\[\s*[\d.]+(\s+[\d.]+)+\s*\]", re.DOTALL)
 
 # JSON can write one, UTF-8 and tokenizers cannot.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -109,7 +115,11 @@ class LabelCells:
             raise CellError(reason, others[0], cells[others[0]])
         if isinstance(cell, str) and cell in EXCEL_ERRORS:
             raise CellError("Excel shows an error here", column, cell)
-        names = self._names(cell)
+        content = _parsed(cell)
+        if _are_flags(content):
+            reason = "0 and 1 do not say which labels they are of; give the names, or a column of 0 and 1 for each"
+            raise CellError(reason, column, cell)
+        names = self._names(content)
         if any(map(_SURROGATE.search, names or ())):
             raise CellError("a label holds half a surrogate pair, which is no character", column, cell)
         if names is None:
@@ -128,14 +138,8 @@ class LabelCells:
         return flag
 
     def _names(self, cell: Any) -> list[str] | None:
-        if isinstance(cell, str) and cell.strip().startswith(_JSON):
-            try:
-                cell = json.loads(cell)
-            except (json.JSONDecodeError, RecursionError):
-                # A name may begin with a bracket, as [重要]财经; a list that is cut off is none.
-                if cell.strip().startswith(_BROKEN):
-                    return None
-        elif isinstance(cell, str) and cell.strip().startswith(_PYTHON):
+        # A name may begin with a bracket, as [重要]财经; a list that is cut off is none.
+        if isinstance(cell, str) and cell.strip().startswith((*_BROKEN, *_PYTHON)):
             return None
         if isinstance(cell, dict):
             cell = cell.get("choices", cell)  # Label Studio's short exports
@@ -148,6 +152,23 @@ class LabelCells:
             return None
         names = [_name_of_number(label) for label in cell]
         return names if all(isinstance(name, str) for name in names) else None
+
+
+def _parsed(cell: Any) -> Any:
+    """What a cell of JSON holds; any other as it is."""
+    if isinstance(cell, str) and cell.strip().startswith(_JSON):
+        with suppress(json.JSONDecodeError, RecursionError):
+            return json.loads(cell)
+    return cell
+
+
+def _are_flags(cell: Any) -> bool:
+    """Whether a cell holds a row of a table of 0 and 1, whose columns nobody named: names do not repeat."""
+    if isinstance(cell, str):
+        return _NUMBERS.fullmatch(cell.strip()) is not None
+    if not isinstance(cell, list) or not all(one in (0, 1, "0", "1") for one in cell):
+        return False
+    return len(cell) > 2 or (len(cell) == 2 and cell[0] == cell[1])
 
 
 def _name_of_number(label: Any) -> Any:
@@ -207,7 +228,11 @@ def detect_separators(sources: Sequence[tuple[RowSource, str]], known: Collectio
 
 def pieces_of(cell: str, separators: Sequence[str]) -> list[str]:
     """The names in a cell, without white space around them; without separators the cell is one."""
-    for separator in separators:
-        cell = cell.replace(separator, separators[0])
-    pieces = cell.split(separators[0]) if separators else [cell]
+    pieces = _any_of(tuple(separators)).split(cell) if separators else [cell]
     return [piece.strip() for piece in pieces if piece.strip()]
+
+
+@cache
+def _any_of(separators: tuple[str, ...]) -> re.Pattern[str]:
+    # PaddleNLP's ## stands between the levels of one label.
+    return re.compile("|".join("(?<!#)#(?!#)" if sign == "#" else re.escape(sign) for sign in separators))

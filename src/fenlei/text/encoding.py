@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from fenlei.errors import DataError
+from fenlei.errors import DataError, SettingsError
 
 # Enough to be sure; a wrong byte further on is reported when it is read.
 _SAMPLE = 4 << 20
@@ -38,6 +38,19 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+def require_utf8_name(path: Path) -> None:
+    """Refuse a folder whose path has bytes that are no UTF-8, as old servers have them.
+
+    Raises:
+        SettingsError: the libraries that read weights could not open what lies there.
+    """
+    if STRAY.search(str(path)):
+        raise SettingsError(
+            f"the path {path} is not UTF-8, and the libraries that read weights cannot open it",
+            hint="rename the folder, or go into it and give a path relative to it",
+        )
 
 
 def detect_encoding(path: Path) -> str:

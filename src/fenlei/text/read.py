@@ -150,7 +150,7 @@ def _readers(paths: Paths, options: ReadOptions, task: Task | None, known: Colle
     # Row 7 of one file is not row 7 of another.
     prefixes = [f"{name}:" if len(files) > 1 else "" for name in part_names(files)]
     return [
-        _Reader(open_rows(path, encoding=options.encoding), options, task, prefix, known)
+        _Reader(open_rows(path, encoding=options.encoding, known=known), options, task, prefix, known)
         for path, prefix in zip(files, prefixes, strict=True)
     ]
 

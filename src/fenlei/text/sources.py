@@ -1,7 +1,7 @@
 """Paths -> the rows behind them: which files are meant, and which format each has."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from glob import has_magic
 from pathlib import Path
@@ -24,17 +24,18 @@ _TEXTUAL: dict[str, Callable[[Path, str], RowSource]] = {
     ".jsonl": open_json,
     ".ndjson": open_json,
     ".json": open_json,
-    ".txt": open_lines,
 }
 _BINARY: dict[str, Callable[[Path], RowSource]] = {".xlsx": open_workbook, ".parquet": open_parquet}
 
 
-def open_rows(path: Path, *, encoding: str | None = None) -> RowSource:
+def open_rows(path: Path, *, encoding: str | None = None, known: Collection[str] = ()) -> RowSource:
     """The rows of a file, the format by its suffix; or of a folder with one sub-folder a class.
 
     Args:
         path: the file or folder.
         encoding: of its characters; None: detected.
+        known: the labels of the classifier that the rows are for, if there is one: in a file without a header they
+            tell which side of a tab is the text.
 
     Raises:
         DataError: no such file, an unknown suffix or encoding, or no header.
@@ -48,10 +49,12 @@ def open_rows(path: Path, *, encoding: str | None = None) -> RowSource:
     suffix = path.suffix.lower()
     if suffix in _BINARY:
         return _BINARY[suffix](path)
+    if suffix == ".txt":
+        return open_lines(path, encoding or detect_encoding(path), known=known)
     if suffix in _TEXTUAL:
         return _TEXTUAL[suffix](path, encoding or detect_encoding(path))
     raise DataError(
-        f"{path}: the suffix {path.suffix!r} is not known; accepted are {', '.join([*_TEXTUAL, *_BINARY])}",
+        f"{path}: the suffix {path.suffix!r} is not known; accepted are {', '.join([*_TEXTUAL, '.txt', *_BINARY])}",
         hint="save an .xls file as .xlsx or CSV" if suffix == ".xls" else None,
     )
 

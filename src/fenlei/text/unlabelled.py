@@ -1,6 +1,6 @@
 """Files to predict -> their texts, streamed, each with the other cells of its row."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class TextSource:
     Args:
         source: a file, or the bytes of plain lines that came through a pipe.
         options: encoding, text column, and what a bad row does.
+        known: the labels of the classifier that the texts are for; see `open_rows`.
 
     Attributes:
         path: of the file; None: it came from a pipe.
@@ -38,12 +39,12 @@ class TextSource:
         DataError: the file or its text column is missing; while iterating: a bad row that is not to be skipped.
     """
 
-    def __init__(self, source: Path | bytes, options: ReadOptions) -> None:
+    def __init__(self, source: Path | bytes, options: ReadOptions, *, known: Collection[str] = ()) -> None:
         self.path = source if isinstance(source, Path) else None
         if isinstance(source, bytes):
             self._rows = rows_of_stdin(source, encoding=options.encoding)
         else:
-            self._rows = open_rows(source, encoding=options.encoding)
+            self._rows = open_rows(source, encoding=options.encoding, known=known)
         self._options = options
         self.format = self._rows.format
         self.columns = () if self.format == "lines" else self._rows.columns
@@ -61,6 +62,13 @@ class TextSource:
             "pair": self._pair,
             "on_bad_row": self._options.on_bad_row,
         }
+
+    def note(self) -> str:
+        """A line for people: format, encoding, columns."""
+        rows = self._rows
+        encoding = f" {rows.encoding}" if rows.encoding else ""
+        not_read = f"; {rows.not_read}" if rows.not_read else ""
+        return f"{rows.name}: {rows.format}{encoding}, text in {' + '.join(map(repr, self._text))}{not_read}"
 
     def count(self) -> int:
         """How many rows there are, by reading them once."""

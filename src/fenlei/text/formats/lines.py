@@ -1,17 +1,21 @@
 """Text files without a header: plain lines, fastText's `__label__` lines, and two fields parted by a tab.
 
-The tab-separated kind is PaddleNLP's `text<TAB>A,B` or, as in cnews, `label<TAB>text`: the labels are on the
-side whose values repeat more. Which kind a file is, its first lines decide together.
+The tab-separated kind is PaddleNLP's `text<TAB>A,B` or, as in cnews, `label<TAB>text`. Which side holds the labels is
+told by a header line, by the labels of the classifier that the rows are for, or else by what repeats more and is
+shorter. Which kind a file is, its first lines decide together.
 """
 
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import IO, Literal
 
+from fenlei.errors import DataError
+from fenlei.text.cells import NO_LABEL, SEPARATORS, pieces_of
+from fenlei.text.columns import LABEL_NAMES, TEXT_NAMES
 from fenlei.text.encoding import encoding_of, open_text, reported
 from fenlei.text.rows import Row, RowSource, identity_of
 
@@ -20,18 +24,34 @@ Kind = Literal["lines", "fastText lines", "text<TAB>labels lines", "labels<TAB>t
 # So many lines settle what kind of file it is, if this share of them agrees; the others are bad rows then.
 _SAMPLE, _AGREEING = 1000, 0.9
 
-_LABEL = re.compile(r"(?:^|\s)__label__(\S+)")
+_HEADS_OF_TEXT = (*TEXT_NAMES, "text_a")
+
+# A side that is so many times as varied is that of the texts; closer than that, the longer one is.
+_MORE_VARIED = 2
+
+_LABEL = re.compile(r"(?:^|[\s,])__label__((?:(?!,__label__)\S)+)")
 
 
-def open_lines(path: Path, encoding: str) -> RowSource:
-    """The rows of a text file; columns `text` and, where lines carry labels, `labels`."""
+def open_lines(path: Path, encoding: str, *, known: Collection[str] = ()) -> RowSource:
+    """The rows of a text file; columns `text` and, where lines carry labels, `labels`.
+
+    Args:
+        path: the file.
+        encoding: of its characters.
+        known: the labels of the classifier that the rows are for, if there is one.
+
+    Raises:
+        DataError: lines have two fields, and neither holds labels of that classifier.
+    """
     with reported(str(path), encoding), open_text(path, encoding) as file:
-        kind = _kind([line.rstrip("\r\n") for line in islice(file, _SAMPLE) if line.strip()])
+        lines = [line.rstrip("\r\n") for line in islice(file, _SAMPLE)]
+    named = _kind_of_header(lines[0]) if lines else None
+    kind = named or _kind([line for line in lines if line.strip()], frozenset(known), str(path))
     columns = ("text",) if kind == "lines" else ("text", "labels")
 
     def rows() -> Iterator[Row]:
         with reported(str(path), encoding), open_text(path, encoding) as file:
-            yield from _rows(file, kind)
+            yield from islice(_rows(file, kind), 1 if named else 0, None)
 
     return RowSource(str(path), kind, encoding, columns, rows, identity_of(path))
 
@@ -47,15 +67,61 @@ def lines_of_bytes(content: bytes, name: str, *, encoding: str | None = None) ->
     return RowSource(name, "lines", found, ("text",), rows, [hashlib.blake2b(content, digest_size=16).hexdigest()])
 
 
-def _kind(lines: list[str]) -> Kind:
+def _kind_of_header(line: str) -> Kind | None:
+    """The kind of a file whose first line names its two fields; None: it names none."""
+    match [field.strip().lower() for field in line.split("\t")]:
+        case [text, labels] if text in _HEADS_OF_TEXT and labels in LABEL_NAMES:
+            return "text<TAB>labels lines"
+        case [labels, text] if text in _HEADS_OF_TEXT and labels in LABEL_NAMES:
+            return "labels<TAB>text lines"
+    return None
+
+
+def _kind(lines: list[str], known: frozenset[str], name: str) -> Kind:
     needed = max(1, _AGREEING * len(lines))
     if sum(line.startswith("__label__") for line in lines) >= needed:
         return "fastText lines"
     tabbed = [line.split("\t") for line in lines if line.count("\t") == 1]
     if len(tabbed) >= needed:
         first, second = zip(*tabbed, strict=True)
-        return "labels<TAB>text lines" if len(set(first)) < len(set(second)) else "text<TAB>labels lines"
+        labels_first = _holds_labels(first, second, known, name) if known else _looks_like_labels(first, second)
+        return "labels<TAB>text lines" if labels_first else "text<TAB>labels lines"
     return "lines"
+
+
+def _holds_labels(first: tuple[str, ...], second: tuple[str, ...], known: frozenset[str], name: str) -> bool:
+    """Whether the labels that are known stand in the first fields, and not in the second ones.
+
+    Raises:
+        DataError: most lines have them in neither.
+    """
+    counts = [
+        sum(
+            field in known or field.strip().lower() in NO_LABEL or known.issuperset(pieces_of(field, SEPARATORS))
+            for field in fields
+        )
+        for fields in (first, second)
+    ]
+    if max(counts) * 2 < len(first):
+        raise DataError(
+            f"{name}: lines have two fields, and neither holds labels of the classifier, such as {min(known)!r}",
+            hint="save it as .tsv with a first line that names the fields, as id<TAB>text, or keep the texts alone",
+        )
+    return counts[0] > counts[1]
+
+
+def _looks_like_labels(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    """Whether the first fields look more like labels than the second ones."""
+    variety = [_variety(fields) for fields in (first, second)]
+    if max(variety) >= _MORE_VARIED * min(variety):
+        return variety[0] < variety[1]
+    return sum(map(len, first)) < sum(map(len, second))
+
+
+def _variety(fields: tuple[str, ...]) -> float:
+    """How many different names there are for one in the fields: 1 where none comes again."""
+    names = [name for field in fields for name in pieces_of(field, SEPARATORS)]
+    return len(set(names)) / max(1, len(names))
 
 
 def _rows(file: IO[str], kind: Kind) -> Iterator[Row]:
