@@ -74,7 +74,7 @@ def test_a_text_that_looks_like_a_formula_or_fills_a_cell_stays_a_text(tmp_path)
 
 
 def test_labels_are_joined_by_what_no_name_has(tmp_path):
-    for labels, joined in ((("a|b", "c"), "a|b,c"), (("|,，;；、#｜", "c"), '["|,，;；、#｜", "c"]')):
+    for labels, joined in ((("a|b", "c"), "a|b,c"), (("|,，;；、#｜\n号", "c"), '["|,，;；、#｜\\n号", "c"]')):
         folder = tmp_path / joined[:4].replace("|", "-")
         write_suspects(folder, findings(suspect(labels=labels), labels=labels), "multilabel")
         assert sheet(folder)[0]["labels"] == joined

@@ -35,6 +35,7 @@ TOKENS = [
     "##ς",
     "##σ",
     "σ",
+    "ς",
 ]
 
 
@@ -70,6 +71,7 @@ def reference_ids(text, tokens, *, electra=False):
                 (0x20000, 0x2A6DF),
                 (0x2A700, 0x2B73F),
                 (0x2B740, 0x2B81F),
+                (0x2B820, 0x2CEAF),
                 (0xF900, 0xFAFF),
                 (0x2F800, 0x2FA1F),
             )
@@ -114,6 +116,9 @@ ALPHABET = st.one_of(
             *"今天气好汽车的abelo1 ,.!￥[]#-\t\n\r\u3000\u2028\u00a0\u200b\ufeff\ufffd\0éÉÅİΣσςｱ１Ａ한국",
             "\ue000",
             "\U000f0001",
+            "\U0002b820",
+            "\U0002b91f",
+            "\U0002b920",
         ]
     ),
     st.characters(codec="gbk"),
@@ -126,6 +131,17 @@ ALPHABET = st.one_of(
 def test_the_same_ids_as_the_plain_rules(vocabulary, text):
     assert ids(build_wordpiece(vocabulary, cleaning="bert"), text) == reference_ids(text, TOKENS)
     assert ids(build_wordpiece(vocabulary, cleaning="electra"), text) == reference_ids(text, TOKENS, electra=True)
+
+
+def test_ideographs_are_neighbours_of_nothing(vocabulary):
+    tokenizer = build_wordpiece(vocabulary, cleaning="bert")
+
+    def tokens(text):
+        return tokenizer.encode(text, add_special_tokens=False).tokens
+
+    assert tokens("今Σ") == ["今", "σ"]
+    assert tokens("ΣΑΣ今") == ["σας", "今"]
+    assert tokens("a\U0002b82bb\U0002b91f今") == ["a", "[UNK]", "b", "[UNK]", "今"]
 
 
 def test_special_tokens_in_a_text_are_text(vocabulary):

@@ -5,6 +5,8 @@ import pytest
 
 from fenlei.judge import bootstrap
 from fenlei.judge.bootstrap import (
+    Interval,
+    mean_interval,
     percentile_interval,
     resampled_average_precision,
     resampled_counts,
@@ -13,6 +15,7 @@ from fenlei.judge.bootstrap import (
 )
 from fenlei.judge.metrics import Counts
 from fenlei.judge.ranking import average_precision
+from fenlei.judge.resampled import Resampled
 
 
 def everything(counts):
@@ -46,7 +49,9 @@ def test_each_resample_equals_the_figures_of_the_rows_drawn(tables, grouped):
         rows = np.repeat(np.arange(120), weights[:, r])
         for name, expected in everything(Counts.of(truth[rows], predicted[rows])).items():
             assert ours[name][r] == pytest.approx(expected)
-        assert ranked[r] == pytest.approx(average_precision(truth[rows], scores[rows]))
+        drawn = average_precision(truth[rows], scores[rows])
+        missed = (drawn == 0) & truth.any(axis=0)
+        assert ranked[r] == pytest.approx(np.where(missed, average_precision(truth, scores), drawn))
 
 
 def test_rows_of_a_group_are_drawn_together():
@@ -87,19 +92,53 @@ def test_interval_of_a_proportion_is_the_binomial_one():
     assert interval.high == pytest.approx(0.8 + half, abs=0.004)
 
 
-def test_rare_labels_do_not_push_the_macro_interval_off_its_estimate():
+def test_labels_of_a_row_or_two_widen_the_interval_of_their_mean_and_do_not_push_it_off():
     rng = np.random.default_rng(0)
     truth = np.zeros((200, 40), np.uint8)
     truth[np.arange(200), np.minimum(np.arange(200), 39)] = 1  # 39 labels occur once
     predicted = truth * (rng.random(truth.shape) < 0.9)
-    counts = Counts.of(truth, predicted)
-    estimate = counts.macro().f1
-    resampled = resampled_counts(
-        truth, predicted, lambda resample: {"macro": resample.macro(drawn_from=counts).f1}, seed=0
-    )["macro"]
-    interval = percentile_interval(resampled)
-    assert interval.low < estimate < interval.high
-    assert resampled.mean() == pytest.approx(estimate, abs=0.01)
+    found = Resampled.counted(truth, predicted, "multilabel", seed=0)
+    f1, macro = found.of_labels["macro_f1"], found.figures()["macro_f1"]
+    plain = percentile_interval(f1.resampled.mean(axis=1))
+    assert macro.value == pytest.approx(Counts.of(truth, predicted).macro().f1)
+    assert macro.interval.low < plain.low <= macro.value <= plain.high < macro.interval.high
+    # Nearly all of the variance is that of 39 single answers, each right or wrong.
+    half = 1.96 * np.sqrt(39 * f1.each[:39].var(ddof=1)) / 40
+    assert macro.interval.low == pytest.approx(macro.value - half, abs=0.02)
+    assert macro.interval.high == pytest.approx(macro.value + half, abs=0.02)
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+def test_without_two_rare_labels_it_is_the_percentile_interval(rare):
+    rng = np.random.default_rng(1)
+    resampled, support = rng.random((1000, 5)), np.array([9, 8, 3, 7, 2 if rare else 0])
+    assert mean_interval(resampled[0], resampled, support) == percentile_interval(resampled.mean(axis=1))
+
+
+def test_of_labels_that_no_resample_moves_only_their_distance_speaks():
+    each, support = np.array([1.0, 0.0, 1.0, 1.0]), np.array([1, 1, 2, 9])
+    still = np.tile(each, (50, 1))
+    interval = mean_interval(each, still, support)
+    half = 1.96 * np.sqrt(3 * each[:3].var(ddof=1)) / 4
+    assert (interval.low, interval.high) == (pytest.approx(0.75 - half), 1.0)
+    apart = mean_interval(-each, -still, support, lowest=-1.0)
+    assert (apart.low, apart.high) == (-1.0, pytest.approx(-0.75 + half))
+    assert mean_interval(np.ones(4), np.ones((50, 4)), support) == Interval(1.0, 1.0)
+
+
+def test_two_alike_with_rare_labels_seldom_differ_beyond_chance():
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(40):
+        truth = np.eye(150, dtype=np.uint8)[rng.integers(150, size=150)]
+        one, two = (truth * (rng.random((150, 1)) < 0.7) for _ in range(2))
+        apart = Resampled.counted(truth, two, "multiclass", seed=0).minus(
+            Resampled.counted(truth, one, "multiclass", seed=0)
+        )
+        interval = apart.figures()["macro_f1"].interval
+        assert interval.low < apart.values["macro_f1"] < interval.high
+        found += interval.leaves_out_zero
+    assert found <= 5  # plain percentiles find it in about half of them
 
 
 def test_twenty_thousand_rows_of_two_hundred_labels_take_seconds():

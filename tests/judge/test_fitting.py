@@ -81,3 +81,10 @@ def test_many_rows_are_thinned_evenly(rows):
     assert thin.source == "100 of the 400 rows of dev"
     assert (thin.logits == logits[np.linspace(0, 399, 100).astype(int)]).all()
     assert thin.truth.shape == (100, 3)
+
+
+@pytest.mark.parametrize(("share", "rows"), [(0.01, 1), (0.11, 2), (0.2, 2), (0.21, 3)])
+def test_the_share_for_a_person_is_never_less_than_asked(share, rows):
+    logits = np.linspace(0.1, 3, 10)[:, None] * np.array([[1.0, -1.0]])
+    decision = DecisionPlan(person_share=share).fit(logits, np.array([[1, 0]] * 10), "multiclass")
+    assert decision.needs_person(decision.scores(logits)).sum() == rows

@@ -75,7 +75,7 @@ def test_without_true_labels_nothing_is_fitted():
 
 
 @pytest.mark.parametrize("goal", F1_GOALS)
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(40))
 def test_no_global_threshold_beats_the_fitted_one(goal, seed):
     scores, truth = table(seed)
     fitted = fit_thresholds(scores, truth, Goal.parse(goal), "global")
@@ -184,6 +184,13 @@ def test_what_labels_without_true_rows_are_wrongly_given_counts_for_micro_f1():
         reached("micro-f1", scores, truth, (threshold, fitted[1])) for threshold in [*np.unique(scores[:, 0]), 1.1]
     )
     assert reached("micro-f1", scores, truth, fitted) == best
+    for seed in range(30):
+        scores, truth = table(seed, rows=9, labels=3, digits=2)
+        truth[:, 2] = 0
+        fitted = fit_thresholds(scores, truth, Goal.parse("micro-f1"), "label")
+        each = [[*np.unique(scores[:, label]), 1.1] for label in range(2)]
+        best = max(reached("micro-f1", scores, truth, (*pair, fitted[2])) for pair in itertools.product(*each))
+        assert reached("micro-f1", scores, truth, fitted) == pytest.approx(best, abs=1e-12)
 
 
 def test_shrunk_thresholds_lie_between_their_own_and_the_global_one_by_support():

@@ -31,6 +31,7 @@ from fenlei.bundle import Bundle
 from fenlei.journal import Journal
 from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
+from fenlei.predict.evaluate import groups_of
 from fenlei.text.labels import LabelSet
 from fenlei.text.split import split_examples
 
@@ -375,3 +376,9 @@ def test_a_full_disk_is_told(trained, tmp_path, monkeypatch):
         trained.save(tmp_path / "b")
     assert "disk" in refused.value.hint
     assert not (tmp_path / "b").exists()
+
+
+def test_rows_without_a_group_are_drawn_each_alone():
+    rows = [Example("1", "一", ("甲",), "文"), Example("7", "二", ("甲",)), Example("7", "三", ("甲",))]
+    assert len(set(groups_of([*rows, Example("2", "四", ("乙",), "文")]))) == 3
+    assert groups_of(rows[1:]) is None

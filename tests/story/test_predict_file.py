@@ -144,6 +144,16 @@ def test_rows_done_before_are_not_done_again(tmp_path):
     assert predict_file(Stub(), **way) == 30
 
 
+def test_half_a_row_behind_what_is_known_to_be_written_is_taken_away(tmp_path):
+    run(tmp_path, "whole.csv")
+    with pytest.raises(Killed):
+        run(tmp_path, kill_after=3)
+    with (tmp_path / "out.csv.part").open("ab") as file:
+        file.write("31,半".encode() * 5000)  # longer than all that is to come
+    assert run(tmp_path, kill_after=None) == 30
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
 def test_rows_of_two_jobs_never_mix(tmp_path, monkeypatch):
     """Of a job that begins anew the first rows are written, and it is killed before it says so."""
     with pytest.raises(Killed):

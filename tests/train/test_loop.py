@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
-from transformers import AlbertConfig, AlbertForSequenceClassification, BertConfig, BertForSequenceClassification
+from transformers import (
+    AlbertConfig,
+    AlbertForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+    ElectraConfig,
+    ElectraForSequenceClassification,
+)
 
 from fenlei.errors import FenleiError, SettingsError
 from fenlei.journal import Journal
@@ -110,6 +117,56 @@ def test_it_learns_what_can_be_learned(tmp_path):
     assert [line["epoch"] for line in lines] == list(range(1, 21))
     assert lines[-1]["train_loss"] < lines[0]["train_loss"] / 2
     assert max(line["dev_score"] for line in lines) == lines[fitted.best_epoch - 1]["dev_score"]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_all_its_texts():
+    still = {"learning_rate": 1e-20, "head_learning_rate": 1e-20}
+    _, fitted = run(classifier(dropout=0.0), epochs=2, **still)
+    rows = part(96, seed=1)
+    logits = torch.from_numpy(predict_logits(classifier(dropout=0.0), rows.table, RUNTIME))
+    expected = zlpr(logits, torch.from_numpy(rows.truth.toarray())).mean().item()
+    assert [shown["train_loss"] for shown in fitted.history] == pytest.approx([expected] * 2, rel=1e-5)
+
+
+def test_gradients_are_clipped_to_the_norm():
+    """AdamW undoes any factor, but not where it makes gradients small beside its epsilon."""
+    start, none = classifier(dropout=0.0).state_dict(), {"epochs": 1, "weight_decay": 0.0}
+    free, _ = run(classifier(dropout=0.0), clip_norm=1.0, **none)
+    clipped, _ = run(classifier(dropout=0.0), clip_norm=1e-13, **none)
+    apart = [
+        max(float((weight - start[name]).abs().max()) for name, weight in model.state_dict().items())
+        for model in (free, clipped)
+    ]
+    assert apart[1] < apart[0] / 1000
+
+
+def test_matrices_decay_and_biases_and_norms_do_not():
+    model = classifier()
+    optimizer = build_optimizer(model, FRESH, TrainSettings(weight_decay=0.3))
+    decayed = {id(one) for group in optimizer.param_groups if group["weight_decay"] == 0.3 for one in group["params"]}
+    free = {id(one) for group in optimizer.param_groups if group["weight_decay"] == 0 for one in group["params"]}
+    for name, parameter in model.network.named_parameters():
+        assert id(parameter) in (free if name.endswith("bias") or "LayerNorm" in name else decayed), name
+
+
+def test_the_projection_of_embeddings_lies_as_low_as_they():
+    config = ElectraConfig(
+        vocab_size=30,
+        embedding_size=8,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        num_labels=3,
+    )
+    model = EncoderClassifier(ElectraForSequenceClassification(config))
+    freeze_lowest(model, FRESH, 1)
+    learns = {name: one.requires_grad for name, one in model.network.named_parameters()}
+    assert not learns["electra.embeddings_project.weight"]
+    assert not learns["electra.embeddings.word_embeddings.weight"]
+    assert not learns["electra.encoder.layer.0.output.dense.weight"]
+    assert learns["electra.encoder.layer.1.output.dense.weight"]
+    assert learns["classifier.dense.weight"]
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_bit():

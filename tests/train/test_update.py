@@ -5,11 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from transformers import BertConfig, BertForSequenceClassification
 
 from fenlei.encoders.dropout import renew_masks
 from fenlei.model.classifier import EncoderClassifier
-from fenlei.model.losses import LOSS_NAMES, LabelCounts, loss_named
+from fenlei.model.losses import LOSS_NAMES, LabelCounts, divergence, loss_named, zlpr
 from fenlei.runtime import Runtime
 from fenlei.text.batches import training_batches
 from fenlei.text.example import Example
@@ -80,6 +81,34 @@ def test_losses_and_gradients_are_those_of_dense_truth(task, name, settings):
         expected = [p.grad for p in by_hand.parameters() if p.grad is not None]
         for a, b in zip(grads_sparse, expected, strict=True):
             torch.testing.assert_close(a, b)
+
+
+def test_rdrop_adds_so_many_times_the_divergence():
+    """With one mask for all, the gradient is linear in its factor."""
+    _, table = drawn("multilabel")
+    truth = csr_array((np.random.default_rng(3).random((len(table), len(NAMES.names))) < 0.3).astype(np.uint8))
+    [update, *_] = training_batches(table, batch_size=24, max_tokens=400, seed=0, epoch=1)
+    found = []
+    for factor in (1.0, 2.0, 4.0):
+        classifier = new_classifier()
+        torch.manual_seed(1)
+        settings = TrainSettings(rdrop=factor)
+        Gradients(classifier, zlpr, "multilabel", truth, settings, RUNTIME).add(update)
+        found.append(torch.cat([p.grad.flatten() for p in classifier.parameters() if p.grad is not None]))
+    one, two, four = found
+    assert (two - one).norm() > 1e-3 * one.norm()
+    torch.testing.assert_close(four - two, 2 * (two - one), atol=1e-6, rtol=1e-3)
+    # Beside the losses of both answers, half each, stands the divergence once.
+    [batch] = update
+    by_hand = new_classifier()
+    torch.manual_seed(1)
+    renew_masks()
+    first, second = by_hand.sampled(batch, 1)[0], by_hand.sampled(batch, 1)[0]
+    right = torch.from_numpy(truth[batch.rows].toarray())
+    objective = (zlpr(first, right) + zlpr(second, right)) / 2 + divergence(first, second, task="multilabel")
+    objective.mean().backward()
+    expected = torch.cat([p.grad.flatten() for p in by_hand.parameters() if p.grad is not None])
+    torch.testing.assert_close(one, expected, atol=1e-6, rtol=1e-4)
 
 
 class Dense:

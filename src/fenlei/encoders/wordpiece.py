@@ -79,10 +79,10 @@ def build_wordpiece(vocab_file: Path, *, cleaning: Cleaning, lowercase: bool = T
     Raises:
         EncoderError: as `read_vocabulary`.
     """
-    from tokenizers import Regex, Tokenizer
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
     from tokenizers.models import WordPiece
-    from tokenizers.normalizers import BertNormalizer, Replace, Sequence
-    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.normalizers import BertNormalizer, Replace
+    from tokenizers.pre_tokenizers import BertPreTokenizer, Split
     from tokenizers.processors import TemplateProcessing
 
     tokens = read_vocabulary(vocab_file)
@@ -96,10 +96,13 @@ def build_wordpiece(vocab_file: Path, *, cleaning: Cleaning, lowercase: bool = T
         steps = [Replace(Regex(r"\p{Co}"), _STAND_IN)]
     if lowercase:
         # Python's lower() knows the final sigma, Rust's lower case of single characters does not.
-        steps.append(Replace(Regex(r"(?<=\p{L})Σ(?!\p{L})"), "ς"))
+        # Ideographs are no neighbours: the original lowers words after it has put spaces around those.
+        steps.append(Replace(Regex(r"(?<=[\p{Lu}\p{Ll}\p{Lt}])Σ(?![\p{Lu}\p{Ll}\p{Lt}])"), "ς"))
     cleaned = BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
-    tokenizer.normalizer = Sequence([*steps, cleaned])
-    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.normalizer = normalizers.Sequence([*steps, cleaned])
+    # Ideographs that BertNormalizer, against the original, puts no spaces around.
+    forgotten = Split(Regex(r"[\x{2B820}-\x{2B91F}]"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([BertPreTokenizer(), forgotten])
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",

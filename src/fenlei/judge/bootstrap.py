@@ -4,7 +4,8 @@ Weighted sums give the sums of a resample, so no row is ever copied. Two systems
 see the same resamples: their difference, resample by resample, is the paired bootstrap.
 
 Rows drawn twice make small samples look smaller still: where labels have a handful of rows each, resampled
-macro-F1 lies a little below its estimate and resampled average precision a little above.
+macro-F1 lies a little below its estimate and resampled average precision a little above. Of labels with a row or two
+see `mean_interval`.
 
 Shapes: B rows, C labels, R resamples, r resamples of one block, K marked cells of a table, S bins.
 """
@@ -23,11 +24,13 @@ from fenlei.judge.reliability import Reliability
 COUNTED_RESAMPLES = 1_000
 RANKING_RESAMPLES = 100  # each needs a walk through every label's ranking
 
+_NORMAL_95 = 1.96  # standard deviations on either side that hold 95% of a normal distribution
+
 # Elements of the weights of one block of resamples.
 _BLOCK = 1 << 22
 
 FEWEST_ROWS = 3
-"""A label of fewer rows is missed by one resample in seven or more, so that its interval is too narrow (LOG.md)."""
+"""A label of fewer rows is missed by one resample in seven or more, so that its own interval is too narrow (LOG.md)."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,36 @@ def percentile_interval(resampled: Floats) -> Interval:
     """From the 2.5th to the 97.5th percentile of (R,) resampled figures."""
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(float(low), float(high))
+
+
+def mean_interval(each: Floats, resampled: Floats, support: Integers, *, lowest: float = 0.0) -> Interval:
+    """The interval of a mean over labels, such as macro-F1, some of which may have too few rows to be resampled.
+
+    Such a label hardly varies over resamples, which are made of its few rows or keep its value. How far several of them
+    lie apart tells how far each would lie elsewhere on other rows: so much variance they have at least, and the
+    resampled means are spread until their variance is that of all labels together. With less than two of them it is
+    the percentile interval.
+
+    Args:
+        each: (C,) figures of the labels, or differences of two classifiers' figures.
+        resampled: (R, C) the same on resamples.
+        support: (C,) rows of each label.
+        lowest: what such a mean cannot go below; the highest is 1.
+    """
+    moved = resampled.mean(axis=1)
+    rare = (support > 0) & (support < FEWEST_ROWS)
+    if rare.sum() < 2:
+        return percentile_interval(moved)
+    own = resampled.var(axis=0, ddof=1)
+    variance = np.where(rare, np.maximum(own, each[rare].var(ddof=1)), own).sum()
+    if own.any():
+        off = percentile_interval((moved - moved.mean()) * np.sqrt(variance / own.sum()))
+    else:
+        # Each resample has the same figures: a normal distribution stands in for them.
+        half = _NORMAL_95 * float(np.sqrt(variance)) / len(each)
+        off = Interval(-half, half)
+    mean = float(each.mean())
+    return Interval(max(lowest, mean + off.low), min(1.0, mean + off.high))
 
 
 def mirrored_interval(figure: float, resampled: Floats) -> Interval:
@@ -110,13 +143,14 @@ def resampled_average_precision(
     groups: NDArray[Any] | None = None,
     resamples: int = RANKING_RESAMPLES,
 ) -> Floats:
-    """(R, C) average precision of every label in every resample; arguments as in `resampled_counts`."""
-    return np.concatenate(
-        [
-            average_precision(truth, scores, weights)
-            for weights in row_weights(len(truth), resamples, seed=seed, groups=groups)
-        ]
-    )
+    """(R, C) average precision of every label in every resample; arguments as in `resampled_counts`.
+
+    A label that a resample missed keeps its value on the rows drawn from.
+    """
+    blocks = row_weights(len(truth), resamples, seed=seed, groups=groups)
+    found = np.concatenate([average_precision(truth, scores, weights) for weights in blocks])
+    # A label with a positive row has an average precision above 0.
+    return np.where(found > 0, found, average_precision(truth, scores))
 
 
 def resampled_reliability(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError
-from fenlei.judge.bootstrap import FEWEST_ROWS, percentile_interval, resampled_counts
-from fenlei.judge.evaluation import counted_figures
-from fenlei.judge.metrics import Bits, Counts
+from fenlei.judge.bootstrap import FEWEST_ROWS, percentile_interval
+from fenlei.judge.metrics import Bits
 from fenlei.judge.report import FIGURE_NAMES, Figure, shown
+from fenlei.judge.resampled import Resampled
 from fenlei.plain_table import aligned
 from fenlei.text.cells import label_cell
 from fenlei.text.labels import Task
@@ -92,8 +92,8 @@ class ClassifierComparison:
         ]
         if rare := sum(0 < line.support < FEWEST_ROWS for line in self.labels):
             notes.append(
-                f"{rare} labels have fewer than {FEWEST_ROWS} rows and get no verdict; for their sake the interval of "
-                "macro-F1 is too narrow"
+                f"{rare} labels have fewer than {FEWEST_ROWS} rows and get no verdict; how far they lie apart "
+                "widens the interval of macro-F1"
             )
         return "\n".join([*aligned(figures), "", *aligned(lines), "", *notes, ""])
 
@@ -132,36 +132,24 @@ def compare_classifiers(
     if not len(truth):
         raise DataError("there are no rows to compare on", hint="give a file that has labelled rows")
     drawn_together = None if groups is None else np.asarray(groups)
-    counts, figures, resampled = [], [], []
-    for given in (first, second):
-        one = Counts.of(truth, given)
-        counts.append(one)
-        figures.append({name: float(value) for name, value in counted_figures(one, task).items()})
-
-        def measures(resample: Counts, one: Counts = one) -> dict[str, Any]:
-            each = resample.per_label(drawn_from=one)
-            return {**counted_figures(resample, task, drawn_from=one), "each_f1": each.f1}
-
-        resampled.append(resampled_counts(truth, given, measures, seed=seed, groups=drawn_together))
-    apart = {name: resampled[1][name] - resampled[0][name] for name in resampled[0]}
+    one, two = (Resampled.counted(truth, given, task, seed=seed, groups=drawn_together) for given in (first, second))
+    apart = two.minus(one)
     exact = [(given == (truth != 0)).all(axis=1) for given in (first, second)]
-    each = [one.per_label().f1 for one in counts]
+    of_label = apart.of_labels["macro_f1"]
     return ClassifierComparison(
         task=task,
         rows=len(truth),
         seed=seed,
-        first=figures[0],
-        second=figures[1],
-        differences={
-            name: Figure(figures[1][name] - figures[0][name], percentile_interval(apart[name])) for name in figures[0]
-        },
+        first={name: float(value) for name, value in one.values.items()},
+        second={name: float(value) for name, value in two.values.items()},
+        differences=apart.figures(),
         labels=tuple(
             LabelDifference(
                 label=label,
-                support=int(counts[0].support[i]),
-                first=float(each[0][i]),
-                second=float(each[1][i]),
-                difference=Figure(float(each[1][i] - each[0][i]), percentile_interval(apart["each_f1"][:, i])),
+                support=int(of_label.support[i]),
+                first=float(one.of_labels["macro_f1"].each[i]),
+                second=float(two.of_labels["macro_f1"].each[i]),
+                difference=Figure(float(of_label.each[i]), percentile_interval(of_label.resampled[:, i])),
             )
             for i, label in enumerate(labels)
         ),

@@ -17,15 +17,15 @@ from fenlei.judge.bootstrap import (
     mirrored_interval,
     percentile_interval,
     resampled_average_precision,
-    resampled_counts,
     resampled_reliability,
 )
 from fenlei.judge.decision import Decision
 from fenlei.judge.details import build_details
-from fenlei.judge.metrics import Bits, Counts, Floats
-from fenlei.judge.ranking import average_precision, mean_average_precision
+from fenlei.judge.metrics import Bits, Counts
+from fenlei.judge.ranking import average_precision
 from fenlei.judge.reliability import Reliability
 from fenlei.judge.report import AverageLine, Comparison, Figure, LabelLine, Report, Subset
+from fenlei.judge.resampled import OfLabels, Resampled
 from fenlei.judge.row_facts import Lengths
 from fenlei.judge.thresholds import MICRO_F1, Scope, fit_thresholds
 from fenlei.text.labels import Task
@@ -91,17 +91,17 @@ def build_report(
         raise ValueError("multi-class truth must have exactly one label a row")
     predicted = decision.apply(scores)
     drawn_together = None if groups is None else np.asarray(groups)
-    own = _Judged.of(truth, predicted, scores, decision.task, drawn_together, seed)
-    comparison = None
+    own = _judged(truth, predicted, scores, decision.task, drawn_together, seed)
+    counts, comparison = Counts.of(truth, predicted), None
     if baseline:
-        other = _Judged.of(truth, baseline.predicted, baseline.scores, decision.task, drawn_together, seed)
-        comparison = Comparison(name=baseline.name, figures=other.figures(), differences=own.minus(other))
+        other = _judged(truth, baseline.predicted, baseline.scores, decision.task, drawn_together, seed)
+        comparison = Comparison(name=baseline.name, figures=_figures(other), differences=_differences(own, other))
     before = {} if uncalibrated is None else Reliability.of(truth, uncalibrated, decision.task).figures()
 
     def judged_alone(name: str, rows: NDArray[np.bool_]) -> Subset:
         together = None if drawn_together is None else drawn_together[rows]
-        judged = _Judged.of(truth[rows], predicted[rows], scores[rows], decision.task, together, seed)
-        return Subset(name=name, rows=int(rows.sum()), figures=judged.figures())
+        judged = _judged(truth[rows], predicted[rows], scores[rows], decision.task, together, seed)
+        return Subset(name=name, rows=int(rows.sum()), figures=_figures(judged))
 
     known = np.zeros(len(truth), dtype=bool) if not seen else np.any(list(seen.values()), axis=0)
     unsure = decision.needs_person(scores)
@@ -115,9 +115,9 @@ def build_report(
         rows_for_a_person=int(unsure.sum()),
         seed=seed,
         seen=None if seen is None else {part: int(found.sum()) for part, found in seen.items()},
-        labels=_label_lines(own, labels, decision, training_rows),
-        averages=_average_lines(own.counts, decision.task),
-        figures=own.figures(),
+        labels=_label_lines(own, counts, labels, decision, training_rows),
+        averages=_average_lines(counts, decision.task),
+        figures=_figures(own),
         before_calibration={name: float(value) for name, value in before.items()},
         blend=blend if blend.baseline else None,
         oracle=_oracle(truth, scores, decision),
@@ -129,8 +129,8 @@ def build_report(
             scores,
             labels,
             decision.task,
-            own.counts,
-            own.resampled_f1,
+            counts,
+            own.of_labels["macro_f1"].resampled,
             uncalibrated=uncalibrated,
             training_rows=training_rows,
             lengths=lengths,
@@ -149,84 +149,50 @@ def _oracle(truth: NDArray[Any], scores: NDArray[np.float64], decision: Decision
     return max(float(Counts.of(truth, one.apply(scores)).micro().f1) for one in (best, decision))
 
 
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """One system's figures: () each on the rows, (R,) each on the resamples; (C,) average precision, (R, C) F1."""
-
-    counts: Counts
-    values: dict[str, Floats]
-    resampled: dict[str, Floats]
-    average_precision: Floats | None
-    resampled_f1: Floats
-
-    @classmethod
-    def of(
-        cls,
-        truth: NDArray[Any],
-        predicted: Bits,
-        scores: NDArray[Any],
-        task: Task,
-        groups: NDArray[Any] | None,
-        seed: int,
-    ) -> "_Judged":
-        counts = Counts.of(truth, predicted)
-        values = counted_figures(counts, task)
-
-        def measures(resample: Counts) -> dict[str, Floats]:
-            each = resample.per_label(drawn_from=counts).f1
-            return {**counted_figures(resample, task, drawn_from=counts), "each": each}
-
-        resampled = resampled_counts(truth, predicted, measures, seed=seed, groups=groups)
-        resampled_f1 = resampled.pop("each")
-        reliability = Reliability.of(truth, scores, task)
-        values |= reliability.figures()
-        resampled |= resampled_reliability(reliability, seed=seed, groups=groups)
-        if task == "multiclass":
-            return cls(counts, values, resampled, None, resampled_f1)
-        per_label = average_precision(truth, scores)
-        values["mean_average_precision"] = mean_average_precision(per_label)
-        resampled["mean_average_precision"] = mean_average_precision(
-            resampled_average_precision(truth, scores, seed=seed, groups=groups), drawn_from=per_label
-        )
-        return cls(counts, values, resampled, per_label, resampled_f1)
-
-    def figures(self) -> dict[str, Figure]:
-        found = {
-            name: Figure(float(value), percentile_interval(self.resampled[name])) for name, value in self.values.items()
-        }
-        error = found["calibration_error"].value
-        interval = mirrored_interval(error, self.resampled["calibration_error"])
-        return found | {"calibration_error": Figure(error, Interval(max(interval.low, 0.0), interval.high))}
-
-    def minus(self, other: "_Judged") -> dict[str, Figure]:
-        apart = {name: float(value - other.values[name]) for name, value in self.values.items()}
-        resampled = {name: self.resampled[name] - other.resampled[name] for name in apart}
-        found = {name: Figure(value, percentile_interval(resampled[name])) for name, value in apart.items()}
-        # Noise raises both errors, and not alike: beyond chance is what both ways of reading the resamples say.
-        one = found["calibration_error"].interval
-        two = mirrored_interval(apart["calibration_error"], resampled["calibration_error"])
-        both = Interval(min(one.low, two.low), max(one.high, two.high))
-        return found | {"calibration_error": Figure(apart["calibration_error"], both)}
+def _judged(
+    truth: NDArray[Any], predicted: Bits, scores: NDArray[Any], task: Task, groups: NDArray[Any] | None, seed: int
+) -> Resampled:
+    """All figures of one system."""
+    counted = Resampled.counted(truth, predicted, task, seed=seed, groups=groups)
+    reliability = Reliability.of(truth, scores, task)
+    values = {**counted.values, **reliability.figures()}
+    resampled = counted.resampled | resampled_reliability(reliability, seed=seed, groups=groups)
+    of_labels = counted.of_labels
+    if task == "multilabel":
+        areas = average_precision(truth, scores)
+        resampled_areas = resampled_average_precision(truth, scores, seed=seed, groups=groups)
+        values["mean_average_precision"] = areas.mean()
+        support = of_labels["macro_f1"].support
+        of_labels = of_labels | {"mean_average_precision": OfLabels(areas, resampled_areas, support)}
+    return Resampled(values, resampled, of_labels)
 
 
-def counted_figures(counts: Counts, task: Task, *, drawn_from: Counts | None = None) -> dict[str, Floats]:
-    """The figures of a task that follow from sums, () or (R,) each; `drawn_from` as in `Counts.macro`."""
-    macro = {"macro_f1": counts.macro(drawn_from=drawn_from).f1, "weighted_f1": counts.weighted().f1}
-    if task == "multiclass":
-        return {"accuracy": counts.subset_accuracy(), **macro}
-    return {
-        "micro_f1": counts.micro().f1,
-        **macro,
-        "samples_f1": counts.samples().f1,
-        "subset_accuracy": counts.subset_accuracy(),
-        "hamming_loss": counts.hamming_loss(),
-    }
+def _figures(judged: Resampled) -> dict[str, Figure]:
+    figures = judged.figures()
+    error = figures["calibration_error"].value
+    interval = mirrored_interval(error, judged.resampled["calibration_error"])
+    return figures | {"calibration_error": Figure(error, Interval(max(interval.low, 0.0), interval.high))}
+
+
+def _differences(own: Resampled, other: Resampled) -> dict[str, Figure]:
+    apart = own.minus(other)
+    figures = apart.figures()
+    # Noise raises both errors, and not alike: beyond chance is what both ways of reading the resamples say.
+    error, one = figures["calibration_error"].value, figures["calibration_error"].interval
+    two = mirrored_interval(error, apart.resampled["calibration_error"])
+    both = Interval(min(one.low, two.low), max(one.high, two.high))
+    return figures | {"calibration_error": Figure(error, both)}
 
 
 def _label_lines(
-    judged: _Judged, labels: Sequence[str], decision: Decision, training_rows: Sequence[int] | None
+    judged: Resampled,
+    counts: Counts,
+    labels: Sequence[str],
+    decision: Decision,
+    training_rows: Sequence[int] | None,
 ) -> tuple[LabelLine, ...]:
-    counts, precision_areas = judged.counts, judged.average_precision
+    resampled_f1 = judged.of_labels["macro_f1"].resampled
+    precision_areas = judged.of_labels.get("mean_average_precision")
     each = counts.per_label()
     thresholds = None if decision.thresholds is None else decision.threshold_of_label(len(labels))
     return tuple(
@@ -235,10 +201,10 @@ def _label_lines(
             precision=float(each.precision[i]),
             recall=float(each.recall[i]),
             f1=float(each.f1[i]),
-            f1_interval=percentile_interval(judged.resampled_f1[:, i]),
+            f1_interval=percentile_interval(resampled_f1[:, i]),
             support=int(counts.support[i]),
             predicted=int(counts.predicted[i]),
-            average_precision=None if precision_areas is None else float(precision_areas[i]),
+            average_precision=None if precision_areas is None else float(precision_areas.each[i]),
             threshold=None if thresholds is None else float(thresholds[i]),
             training_rows=None if training_rows is None else int(training_rows[i]),
         )

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.judge.bootstrap import Interval, percentile_interval
+from fenlei.judge.bootstrap import Interval, mean_interval
 from fenlei.judge.metrics import Counts, Floats, Integers, rates, ratio
 
 GROUP_NAMES: tuple[Literal["head", "middle", "tail"], ...] = ("head", "middle", "tail")
@@ -93,7 +93,9 @@ def label_groups(counts: Counts, resampled_f1: Floats, training_rows: Sequence[i
                 recall=float(sums.recall),
                 f1=float(sums.f1),
                 macro_f1=float(each[occurring].mean()) if occurring.any() else None,
-                interval=percentile_interval(resampled_f1[:, occurring].mean(axis=1)) if occurring.any() else None,
+                interval=mean_interval(each[occurring], resampled_f1[:, occurring], counts.support[occurring])
+                if occurring.any()
+                else None,
             )
         )
     return LabelGroups(by="judged" if training_rows is None else "training", groups=tuple(groups))

@@ -132,9 +132,9 @@ class Counts:
         """From the sums over all labels: each decision counts the same."""
         return rates(self.tp.sum(axis=-1), self.predicted.sum(axis=-1), self.support.sum(axis=-1))
 
-    def macro(self, *, drawn_from: "Counts | None" = None) -> PrecisionRecallF1:
-        """The mean over all labels; a label that does not occur counts 0. `drawn_from` as in `per_label`."""
-        return self.per_label(drawn_from=drawn_from).map(lambda values: values.mean(axis=-1))
+    def macro(self) -> PrecisionRecallF1:
+        """The mean over all labels; a label that does not occur counts 0."""
+        return self.per_label().map(lambda values: values.mean(axis=-1))
 
     def weighted(self) -> PrecisionRecallF1:
         """The mean over labels, weighted by support."""

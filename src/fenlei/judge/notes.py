@@ -135,10 +135,10 @@ def _labels(report: "Report") -> Iterator[Note]:
     rare = sum(line.support < FEWEST_ROWS for line in present)
     if rare > _RARE_SHARE * len(present):
         yield Note(
-            f"{rare} of {len(report.labels)} labels have fewer than {FEWEST_ROWS} rows: what others would say of them "
-            "is not in the interval of macro-F1, which is too narrow",
-            f"{len(report.labels)} 个标签里有 {rare} 个不到 {FEWEST_ROWS} 行：换一批行它们会怎样，"
-            "macro-F1 的区间算不进去，所以偏窄",
+            f"{rare} of {len(report.labels)} labels have fewer than {FEWEST_ROWS} rows: their own figures and "
+            "intervals say little; how far they lie apart widens the interval of macro-F1",
+            f"{len(report.labels)} 个标签里有 {rare} 个不到 {FEWEST_ROWS} 行：它们各自的数字和区间说明不了什么；"
+            "它们之间差多远，算进了 macro-F1 的区间",
             warning=True,
         )
     if report.rows_without_label:

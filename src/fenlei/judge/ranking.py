@@ -33,19 +33,6 @@ def average_precision(truth: NDArray[Any], scores: NDArray[Any], weights: NDArra
     return result[0] if weights is None else result
 
 
-def mean_average_precision(per_label: Floats, *, drawn_from: Floats | None = None) -> Floats:
-    """The mean over all labels, (..., C) -> (...); a label that does not occur counts 0.
-
-    Args:
-        per_label: (C,), or (R, C) of resamples.
-        drawn_from: for resamples, (C,) of the rows drawn from, as in `Counts.macro`.
-    """
-    if drawn_from is not None:
-        # A label with a positive row has an average precision above 0.
-        per_label = np.where(per_label > 0, per_label, drawn_from)
-    return np.asarray(per_label.mean(axis=-1))
-
-
 def _of_one_label(positive: NDArray[np.bool_], scores: NDArray[Any], weights: NDArray[Any]) -> Floats:
     """(B,) bool with at least one positive, (B,), (B, R) -> (R,)."""
     # Rows below the last positive one change nothing.

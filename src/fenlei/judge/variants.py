@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import DataError
-from fenlei.judge.bootstrap import percentile_interval, resampled_counts
-from fenlei.judge.evaluation import counted_figures
 from fenlei.judge.label_groups import GROUP_NAMES, group_of_label
-from fenlei.judge.metrics import Bits, Counts, Floats
+from fenlei.judge.metrics import Bits, Counts
 from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, Figure, shown
+from fenlei.judge.resampled import Resampled, counted_figures
 from fenlei.plain_table import aligned
 from fenlei.text.labels import Task
 
@@ -188,21 +187,10 @@ def compare_variants(
     if not len(truth):
         raise DataError("there are no rows to judge on")
     label_groups = judged_labels(support, truth)
+    parts = {f"{group.name}_f1": group.judged for group in label_groups}
 
-    def figures_of(counts: Counts, drawn_from: Counts | None = None) -> dict[str, Floats]:
-        each = counts.per_label(drawn_from=drawn_from).f1
-        return {
-            **counted_figures(counts, task, drawn_from=drawn_from),
-            **{f"{group.name}_f1": each[..., list(group.judged)].mean(axis=-1) for group in label_groups},
-        }
-
-    def judged(answers: Answers) -> tuple[dict[str, float], dict[str, Floats]]:
-        """The figures, and (R,) each on the resamples."""
-        counts = Counts.of(truth, answers.tuned)
-        resampled = resampled_counts(
-            truth, answers.tuned, lambda resample: figures_of(resample, counts), seed=seed, groups=groups
-        )
-        return {name: float(value) for name, value in figures_of(counts).items()}, resampled
+    def judged(answers: Answers) -> Resampled:
+        return Resampled.counted(truth, answers.tuned, task, seed=seed, groups=groups, parts=parts)
 
     base = {number: judged(answers) for number, answers in runs[default].items()}
     lines, without_seed = [], []
@@ -212,30 +200,17 @@ def compare_variants(
             without_seed.append(name)
             continue
         own = base if name == default else {number: judged(runs[name][number]) for number in seeds}
-        each = {figure: np.array([own[number][0][figure] for number in seeds]) for figure in own[seeds[0]][0]}
-        resampled = {figure: np.mean([own[number][1][figure] for number in seeds], axis=0) for figure in each}
-        apart = {
-            figure: resampled[figure] - np.mean([base[number][1][figure] for number in seeds], axis=0)
-            for figure in each
-        }
+        mean = Resampled.mean([own[number] for number in seeds])
+        apart = mean.minus(Resampled.mean([base[number] for number in seeds]))
+        each = {figure: [float(own[number].values[figure]) for number in seeds] for figure in mean.values}
         untuned = [answers.untuned for number in seeds if (answers := runs[name][number]).untuned is not None]
         lines.append(
             VariantLine(
                 name=name,
                 seeds=tuple(seeds),
-                figures={
-                    figure: Figure(float(values.mean()), percentile_interval(resampled[figure]))
-                    for figure, values in each.items()
-                },
-                spread={figure: float(values.std(ddof=1)) for figure, values in each.items() if len(seeds) > 1},
-                differences={
-                    figure: Figure(
-                        float(np.mean(values - [base[number][0][figure] for number in seeds])),
-                        percentile_interval(apart[figure]),
-                    )
-                    for figure, values in each.items()
-                    if name != default
-                },
+                figures=mean.figures(),
+                spread={figure: float(np.std(values, ddof=1)) for figure, values in each.items() if len(seeds) > 1},
+                differences={} if name == default else apart.figures(),
                 untuned=float(np.mean([_main(truth, table, task) for table in untuned])) if untuned else None,
                 seconds=float(np.mean([runs[name][number].seconds for number in seeds])),
             )

@@ -184,7 +184,7 @@ def _fading(logits: Tensor, right: Tensor, gamma: float) -> Tensor:
 
 
 def _tolerant(logits: Tensor, right: Tensor, weights: Tensor, counts: LabelCounts) -> Tensor:
-    """Weighted focal loss (alpha 0.5, gamma 2) with negative-tolerant regularisation: (B, C) each -> (B,).
+    """Weighted focal loss (gamma 2) with negative-tolerant regularisation: (B, C) each -> (B,).
 
     A bias of 0.05 times the label's log-odds goes to the logits; those of wrong labels are taken twice and their
     loss halved, which flattens its slope once they lie below 0.
@@ -193,7 +193,7 @@ def _tolerant(logits: Tensor, right: Tensor, weights: Tensor, counts: LabelCount
     bias = 0.05 * np.log(support / np.maximum(counts.rows - support, 1))
     shifted = logits + torch.as_tensor(bias, dtype=logits.dtype, device=logits.device)
     scale = torch.where(right > 0, 1.0, 2.0)
-    # Huang et al. give the sum the factor 2, which undoes alpha.
+    # Huang et al.'s alpha of 0.5 is the same for all cells, and their mean over labels another factor: both left out.
     return (weights / scale * _fading(shifted * scale, right, 2.0)).sum(1)
 
 

@@ -82,4 +82,5 @@ def groups_of(examples: Sequence[Example]) -> list[str] | None:
     """Which rows the bootstrap draws together; None: every row alone."""
     if all(example.group is None for example in examples):
         return None
-    return [example.group or f"row {example.id}" for example in examples]
+    # By place and not by id, which may come again in rows made from Python; no file has a group with NUL in its name.
+    return [example.group or f"\0{row}" for row, example in enumerate(examples)]

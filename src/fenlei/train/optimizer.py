@@ -92,8 +92,8 @@ def _height(classifier: EncoderClassifier, name: str, depth: int) -> int:
     """0 for embeddings, 1 for the lowest layer, `depth` for the highest and all that stands above it."""
     if found := _LAYER.search(name):
         return int(found[1]) + 1
-    below = name.startswith(f"{classifier.network.base_model_prefix}.embeddings") or "embeddings_project" in name
-    return 0 if below else depth
+    # ELECTRA's projection of the embeddings is called so too.
+    return 0 if name.startswith(f"{classifier.network.base_model_prefix}.embeddings") else depth
 
 
 def _encoder_parameters(classifier: EncoderClassifier) -> Iterator[tuple[str, Any]]:
