@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fenlei.judge.bootstrap import Interval
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
 from fenlei.judge.report import Figure, shown
+from fenlei.judge.rules import Rules
 from fenlei.judge.thresholds import MICRO_F1, fit_thresholds
 from fenlei.plain_table import aligned, display_width
 
@@ -129,6 +131,16 @@ def test_rows_that_were_seen_are_judged_with_and_without(report, truth, scores):
     assert "80 of these rows were in the train part" in everything.to_text()
     refitted = build_report(truth, scores, decision, LABELS, seen={"decision": SEEN["train"]})
     assert "3 of these rows served to fit its decision, this one or an earlier one" in refitted.to_text()
+
+
+def test_the_oracle_is_never_below_what_was_reached():
+    """Thresholds are fitted without the rules, and with them another may be better."""
+    truth = np.array([[0, 1], [0, 1], [0, 1], [0, 0]])
+    scores = np.array([[0.1, 0.4], [0.5, 0.9], [0.3, 0.8], [0.1, 0.4]])
+    decision = Decision(task="multilabel", thresholds=0.35, rules=Rules(exclusive=((0, 1),)))
+    fitted = replace(decision, thresholds=fit_thresholds(scores, truth, MICRO_F1, "global"))
+    report = build_report(truth, scores, decision, ["甲", "乙"])
+    assert f1_score(truth, fitted.apply(scores), average="micro") < report.main_figure.value == report.oracle
 
 
 def test_the_oracle_and_calibration_before_are_told_apart_from_what_was_reached(truth, scores):
