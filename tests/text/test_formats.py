@@ -240,6 +240,8 @@ def test_the_labels_of_a_classifier_tell_which_side_of_a_tab_is_the_text(tmp_pat
     assert "labels<TAB>text lines utf-8, text in 'text'" in TextSource(path, ReadOptions(), known=known).note()
     path.write_text("赢\t体育与健康\n涨\t\n跌\t无\n", encoding="utf-8")
     assert [row.text for row in TextSource(path, ReadOptions(), known=known)] == ["赢", "涨", "跌"]
+    path.write_text("新类\t央行降息\n新类\t球队夺冠\n", encoding="utf-8")  # which it does not know, and which repeats
+    assert [row.text for row in TextSource(path, ReadOptions(), known=known)] == ["央行降息", "球队夺冠"]
     path.write_text("n1\t央行降息\nn2\t球队夺冠\n", encoding="utf-8")
     with pytest.raises(DataError, match="two fields, and neither holds labels of the classifier, such as 'A,B'"):
         TextSource(path, ReadOptions(), known=known)

@@ -41,7 +41,7 @@ def open_lines(path: Path, encoding: str, *, known: Collection[str] = ()) -> Row
         known: the labels of the classifier that the rows are for, if there is one.
 
     Raises:
-        DataError: lines have two fields, and neither holds labels of that classifier.
+        DataError: lines have two fields, and nothing tells which is the text.
     """
     with reported(str(path), encoding), open_text(path, encoding) as file:
         lines = [line.rstrip("\r\n") for line in islice(file, _SAMPLE)]
@@ -84,38 +84,34 @@ def _kind(lines: list[str], known: frozenset[str], name: str) -> Kind:
     tabbed = [line.split("\t") for line in lines if line.count("\t") == 1]
     if len(tabbed) >= needed:
         first, second = zip(*tabbed, strict=True)
-        labels_first = _holds_labels(first, second, known, name) if known else _looks_like_labels(first, second)
+        labels_first = _labels_come_first(first, second, known, name)
         return "labels<TAB>text lines" if labels_first else "text<TAB>labels lines"
     return "lines"
 
 
-def _holds_labels(first: tuple[str, ...], second: tuple[str, ...], known: frozenset[str], name: str) -> bool:
-    """Whether the labels that are known stand in the first fields, and not in the second ones.
+def _labels_come_first(first: tuple[str, ...], second: tuple[str, ...], known: frozenset[str], name: str) -> bool:
+    """Whether the labels stand in the first fields, and not in the second ones.
 
     Raises:
-        DataError: most lines have them in neither.
+        DataError: labels are known, most lines have them in neither, and neither repeats much more than the other.
     """
-    counts = [
-        sum(
-            field in known or field.strip().lower() in NO_LABEL or known.issuperset(pieces_of(field, SEPARATORS))
-            for field in fields
-        )
-        for fields in (first, second)
-    ]
-    if max(counts) * 2 < len(first):
+    counts = [sum(_is_known(field, known) for field in fields) for fields in (first, second)]
+    if max(counts) * 2 >= len(first):
+        return counts[0] > counts[1]
+    variety = [_variety(fields) for fields in (first, second)]
+    if max(variety) >= _MORE_VARIED * min(variety):
+        return variety[0] < variety[1]
+    if known:
         raise DataError(
             f"{name}: lines have two fields, and neither holds labels of the classifier, such as {min(known)!r}",
             hint="save it as .tsv with a first line that names the fields, as id<TAB>text, or keep the texts alone",
         )
-    return counts[0] > counts[1]
-
-
-def _looks_like_labels(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
-    """Whether the first fields look more like labels than the second ones."""
-    variety = [_variety(fields) for fields in (first, second)]
-    if max(variety) >= _MORE_VARIED * min(variety):
-        return variety[0] < variety[1]
     return sum(map(len, first)) < sum(map(len, second))
+
+
+def _is_known(field: str, known: frozenset[str]) -> bool:
+    none = field.strip().lower() in NO_LABEL
+    return bool(known) and (none or field in known or known.issuperset(pieces_of(field, SEPARATORS)))
 
 
 def _variety(fields: tuple[str, ...]) -> float:
