@@ -65,9 +65,9 @@ def alone_at(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lies_in, name = path.resolve().parent, path.resolve().name
-    lies_in.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lies_in / f".{name}.lock")
+    place = path.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place.with_name(f".{place.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

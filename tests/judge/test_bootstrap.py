@@ -44,14 +44,15 @@ def test_each_resample_equals_the_figures_of_the_rows_drawn(tables, grouped):
     groups = np.arange(120) // 7 if grouped else None
     weights = np.concatenate(list(row_weights(120, 20, seed=3, groups=groups)), axis=1)
     ours = resampled_counts(truth, predicted, everything, seed=3, groups=groups, resamples=20)
-    ranked = resampled_average_precision(truth, scores, seed=3, groups=groups, resamples=20)
+    whole = average_precision(truth, scores)
+    ranked = resampled_average_precision(truth, scores, drawn_from=whole, seed=3, groups=groups, resamples=20)
     for r in range(20):
         rows = np.repeat(np.arange(120), weights[:, r])
         for name, expected in everything(Counts.of(truth[rows], predicted[rows])).items():
             assert ours[name][r] == pytest.approx(expected)
         drawn = average_precision(truth[rows], scores[rows])
         missed = (drawn == 0) & truth.any(axis=0)
-        assert ranked[r] == pytest.approx(np.where(missed, average_precision(truth, scores), drawn))
+        assert ranked[r] == pytest.approx(np.where(missed, whole, drawn))
 
 
 def test_rows_of_a_group_are_drawn_together():

@@ -33,16 +33,21 @@ FRESH = FreshWeights(frozenset({"classifier.weight", "classifier.bias"}), False)
 RUNTIME = Runtime(device="cpu", precision="float32", threads=1)
 
 
+TINY = {
+    "vocab_size": 30,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "num_labels": 3,
+}
+
+
 def classifier(dropout=0.1):
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=30,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
+        **TINY,
         max_position_embeddings=32,
-        num_labels=3,
         initializer_range=0.2,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
@@ -150,16 +155,7 @@ def test_matrices_decay_and_biases_and_norms_do_not():
 
 
 def test_the_projection_of_embeddings_lies_as_low_as_they():
-    config = ElectraConfig(
-        vocab_size=30,
-        embedding_size=8,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        num_labels=3,
-    )
-    model = EncoderClassifier(ElectraForSequenceClassification(config))
+    model = EncoderClassifier(ElectraForSequenceClassification(ElectraConfig(**TINY, embedding_size=8)))
     freeze_lowest(model, FRESH, 1)
     learns = {name: one.requires_grad for name, one in model.network.named_parameters()}
     assert not learns["electra.embeddings_project.weight"]
@@ -395,16 +391,7 @@ def test_progress_never_runs_past_its_total():
 
 
 def test_rates_cannot_fall_from_layer_to_layer_where_all_layers_are_one():
-    torch.manual_seed(0)
-    config = AlbertConfig(
-        vocab_size=30,
-        embedding_size=8,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=16,
-    )
-    albert = EncoderClassifier(AlbertForSequenceClassification(config))
+    albert = EncoderClassifier(AlbertForSequenceClassification(AlbertConfig(**TINY, embedding_size=8)))
     with pytest.raises(SettingsError, match="--layer-decay is 0.5; the layers of this encoder share their weights"):
         build_optimizer(albert, FRESH, TrainSettings(layer_decay=0.5))
     assert build_optimizer(albert, FRESH, TrainSettings()).param_groups

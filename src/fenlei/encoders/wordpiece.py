@@ -1,4 +1,6 @@
-"""BERT's WordPiece tokenizer from a `vocab.txt`, equal in every id to the TensorFlow code's, in Rust.
+"""BERT's WordPiece tokenizer from a `vocab.txt`, with the ids of the TensorFlow code, in Rust.
+
+They differ only where Unicode tables of another age know a character otherwise.
 
 Beside google-research/bert's `tokenization.py` (lower case) stands ELECTRA's, which also removes private-use
 and unassigned characters. transformers' own BertTokenizer differs from both: words over 100 characters,

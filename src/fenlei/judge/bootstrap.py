@@ -139,18 +139,19 @@ def resampled_average_precision(
     truth: NDArray[Any],
     scores: NDArray[Any],
     *,
+    drawn_from: Floats,
     seed: int,
     groups: NDArray[Any] | None = None,
     resamples: int = RANKING_RESAMPLES,
 ) -> Floats:
     """(R, C) average precision of every label in every resample; arguments as in `resampled_counts`.
 
-    A label that a resample missed keeps its value on the rows drawn from.
+    A label that a resample missed keeps its value on the rows drawn from: (C,) `drawn_from`.
     """
     blocks = row_weights(len(truth), resamples, seed=seed, groups=groups)
     found = np.concatenate([average_precision(truth, scores, weights) for weights in blocks])
     # A label with a positive row has an average precision above 0.
-    return np.where(found > 0, found, average_precision(truth, scores))
+    return np.where(found > 0, found, drawn_from)
 
 
 def resampled_reliability(

@@ -160,7 +160,7 @@ def _judged(
     of_labels = counted.of_labels
     if task == "multilabel":
         areas = average_precision(truth, scores)
-        resampled_areas = resampled_average_precision(truth, scores, seed=seed, groups=groups)
+        resampled_areas = resampled_average_precision(truth, scores, drawn_from=areas, seed=seed, groups=groups)
         values["mean_average_precision"] = areas.mean()
         support = of_labels["macro_f1"].support
         of_labels = of_labels | {"mean_average_precision": OfLabels(areas, resampled_areas, support)}

@@ -1,9 +1,9 @@
 """The figures of a system on rows and on their resamples, and how far two systems' lie apart: whence the intervals.
 
-Shapes: B rows, C labels, R resamples, r resamples of one block.
+Shapes: B rows, C labels, R resamples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,33 +86,27 @@ class Resampled:
     @classmethod
     def mean(cls, runs: Sequence["Resampled"]) -> "Resampled":
         """Over several systems on the same rows and resamples."""
-        return cls(
-            {name: np.mean([run.values[name] for run in runs], axis=0) for name in runs[0].values},
-            {name: np.mean([run.resampled[name] for run in runs], axis=0) for name in runs[0].resampled},
-            {
-                name: replace(
-                    one,
-                    each=np.mean([run.of_labels[name].each for run in runs], axis=0),
-                    resampled=np.mean([run.of_labels[name].resampled for run in runs], axis=0),
-                )
-                for name, one in runs[0].of_labels.items()
-            },
-        )
+        return cls._combined(runs, lambda arrays: np.mean(arrays, axis=0))
 
     def minus(self, other: "Resampled") -> "Resampled":
         """The differences to another on the same rows and resamples."""
-        return Resampled(
-            {name: value - other.values[name] for name, value in self.values.items()},
-            {name: moved - other.resampled[name] for name, moved in self.resampled.items()},
+        return replace(self._combined([self, other], lambda arrays: arrays[0] - arrays[1]), lowest=-1.0)
+
+    @classmethod
+    def _combined(cls, systems: Sequence["Resampled"], combine: Callable[[list[Floats]], Floats]) -> "Resampled":
+        """Each figure of the systems made into one."""
+        first = systems[0]
+        return cls(
+            {name: combine([one.values[name] for one in systems]) for name in first.values},
+            {name: combine([one.resampled[name] for one in systems]) for name in first.resampled},
             {
-                name: replace(
-                    one,
-                    each=one.each - other.of_labels[name].each,
-                    resampled=one.resampled - other.of_labels[name].resampled,
+                name: OfLabels(
+                    combine([one.of_labels[name].each for one in systems]),
+                    combine([one.of_labels[name].resampled for one in systems]),
+                    of_labels.support,
                 )
-                for name, one in self.of_labels.items()
+                for name, of_labels in first.of_labels.items()
             },
-            lowest=-1.0,
         )
 
     def figures(self) -> dict[str, Figure]:

@@ -201,7 +201,7 @@ def compare_variants(
             continue
         own = base if name == default else {number: judged(runs[name][number]) for number in seeds}
         mean = Resampled.mean([own[number] for number in seeds])
-        apart = mean.minus(Resampled.mean([base[number] for number in seeds]))
+        default_mean = mean if name == default else Resampled.mean([base[number] for number in seeds])
         each = {figure: [float(own[number].values[figure]) for number in seeds] for figure in mean.values}
         untuned = [answers.untuned for number in seeds if (answers := runs[name][number]).untuned is not None]
         lines.append(
@@ -210,7 +210,7 @@ def compare_variants(
                 seeds=tuple(seeds),
                 figures=mean.figures(),
                 spread={figure: float(np.std(values, ddof=1)) for figure, values in each.items() if len(seeds) > 1},
-                differences={} if name == default else apart.figures(),
+                differences={} if name == default else mean.minus(default_mean).figures(),
                 untuned=float(np.mean([_main(truth, table, task) for table in untuned])) if untuned else None,
                 seconds=float(np.mean([runs[name][number].seconds for number in seeds])),
             )

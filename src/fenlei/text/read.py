@@ -252,12 +252,11 @@ class _Reader:
     def note(self, kept: int, bad: int, separators: Sequence[str]) -> str:
         flags = self.columns.labels_are_flags
         split = f", labels split on {' and '.join(map(repr, separators))}" if separators and not flags else ""
-        encoding = f" {self.source.encoding}" if self.source.encoding else ""
         skipped = f", {bad:,} bad rows" if bad else ""
         none = "".join(f"; {word!r} ({rows:,}) read as no label" for word, rows in self.words_for_none.most_common())
         labels = f"{len(self.columns.labels)} columns of 0 and 1" if flags else ""
         return (
-            f"{self.source.name}: {self.source.format}{encoding}, {kept:,} rows{skipped}, "
+            f"{self.source.title}, {kept:,} rows{skipped}, "
             f"text in {' + '.join(map(repr, self.columns.text))}, "
             f"labels in {labels or repr(self.columns.labels[0])}{split}{none}{self._id_lost}"
             + (f"; {self.source.not_read}" if self.source.not_read else "")

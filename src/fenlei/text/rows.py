@@ -49,6 +49,11 @@ class RowSource:
     identity: list[str | int]
     not_read: str = ""
 
+    @property
+    def title(self) -> str:
+        """Name, format and encoding, for messages."""
+        return f"{self.name}: {self.format}" + (f" {self.encoding}" if self.encoding else "")
+
     def __iter__(self) -> Iterator[Row]:
         for row in self.rows():
             if self.encoding and row.problem is None and _has_stray_bytes(row.cells):

@@ -17,13 +17,14 @@ from fenlei.text.formats.workbook import open_workbook
 from fenlei.text.rows import RowSource
 
 # Formats of characters, opened with an encoding, and those that settle it themselves.
-_TEXTUAL: dict[str, Callable[[Path, str], RowSource]] = {
+_TEXTUAL: dict[str, Callable[..., RowSource]] = {
     ".csv": partial(open_delimited, tabs=False),
     ".tsv": partial(open_delimited, tabs=True),
     ".tab": partial(open_delimited, tabs=True),
     ".jsonl": open_json,
     ".ndjson": open_json,
     ".json": open_json,
+    ".txt": open_lines,
 }
 _BINARY: dict[str, Callable[[Path], RowSource]] = {".xlsx": open_workbook, ".parquet": open_parquet}
 
@@ -49,12 +50,11 @@ def open_rows(path: Path, *, encoding: str | None = None, known: Collection[str]
     suffix = path.suffix.lower()
     if suffix in _BINARY:
         return _BINARY[suffix](path)
-    if suffix == ".txt":
-        return open_lines(path, encoding or detect_encoding(path), known=known)
     if suffix in _TEXTUAL:
-        return _TEXTUAL[suffix](path, encoding or detect_encoding(path))
+        without_header = {"known": known} if suffix == ".txt" else {}
+        return _TEXTUAL[suffix](path, encoding or detect_encoding(path), **without_header)
     raise DataError(
-        f"{path}: the suffix {path.suffix!r} is not known; accepted are {', '.join([*_TEXTUAL, '.txt', *_BINARY])}",
+        f"{path}: the suffix {path.suffix!r} is not known; accepted are {', '.join([*_TEXTUAL, *_BINARY])}",
         hint="save an .xls file as .xlsx or CSV" if suffix == ".xls" else None,
     )
 

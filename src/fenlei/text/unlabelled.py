@@ -65,10 +65,8 @@ class TextSource:
 
     def note(self) -> str:
         """A line for people: format, encoding, columns."""
-        rows = self._rows
-        encoding = f" {rows.encoding}" if rows.encoding else ""
-        not_read = f"; {rows.not_read}" if rows.not_read else ""
-        return f"{rows.name}: {rows.format}{encoding}, text in {' + '.join(map(repr, self._text))}{not_read}"
+        not_read = f"; {self._rows.not_read}" if self._rows.not_read else ""
+        return f"{self._rows.title}, text in {' + '.join(map(repr, self._text))}{not_read}"
 
     def count(self) -> int:
         """How many rows there are, by reading them once."""
