@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import shutil
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import fastexcel
@@ -259,6 +259,49 @@ def test_columns_of_parquet_stay_what_they_are(tmp_path, monkeypatch):
     assert found.drop("predicted").schema == kept.schema
     expected = [label_cell(one.labels) for one in Stub().decide(Stub().scores(kept["text"].to_list()), top_k=0)]
     assert found["predicted"].to_list() == expected
+
+
+def test_a_workbook_stays_what_it_is_with_answers_beside_it(tmp_path, monkeypatch):
+    with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
+        sheet = book.add_worksheet()
+        for row, cells in enumerate(
+            [["text", "day", "number"], ["甲文", "", 1], ["#N/A", "", 2], ["", "", 3], ["丁文", "", 4]]
+        ):
+            sheet.write_row(row, 0, cells)
+        for row in range(1, 5):
+            sheet.write_datetime(row, 1, datetime(2026, 1, row), book.add_format({"num_format": "d.m.yy"}))
+    monkeypatch.setattr(module, "_BLOCK", 2)
+    out = tmp_path / "out.xlsx"
+
+    def label(kill_after=None):
+        texts = TextSource(tmp_path / "in.xlsx", ReadOptions(on_bad_row="skip"))
+        return predict_file(Stub(kill_after), texts, out, result_format="xlsx", top_k=2)
+
+    with pytest.raises(Killed):
+        label(kill_after=1)
+    assert label() == 2
+    found = fastexcel.read_excel(out).load_sheet(0).to_polars()
+    assert found["number"].to_list() == [1, 2, 3, 4]
+    assert found["day"].dtype == pl.Datetime("ms")
+    expected = [label_cell(one.labels) or None for one in Stub().decide(Stub().scores(["甲文", "", "丁文"]), top_k=0)]
+    assert found["predicted"].to_list() == [expected[0], None, *expected[1:]]
+    whole = out.read_bytes()
+    out.unlink()
+    label()
+    assert out.read_bytes() == whole
+
+
+def test_a_workbook_that_cannot_be_widened_gives_a_new_one(tmp_path):
+    with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["text", "number"])
+        sheet.write_row(1, 0, ["甲文", 1])
+        sheet.write_formula(1, 2, "=B2", None, "")  # no value, so that nobody reads the column that it stands in
+    texts = TextSource(tmp_path / "in.xlsx", ReadOptions())
+    predict_file(Stub(), texts, tmp_path / "out.xlsx", result_format="xlsx")
+    found = fastexcel.read_excel(tmp_path / "out.xlsx").load_sheet(0).to_polars()
+    assert found.columns == ["text", "number", "predicted"]
+    assert found["number"].to_list() == ["1"]
 
 
 def test_on_lines_a_label_is_one_field(tmp_path):

@@ -6,6 +6,7 @@ at the end by `finish`.
 
 import csv
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from fenlei.csv_text import csv_text
 from fenlei.errors import DataError, SettingsError
 from fenlei.predict.prediction import Prediction
 from fenlei.text.cells import label_cell
+from fenlei.text.formats.widened import CannotWidenError
+from fenlei.text.formats.workbook import add_columns
 from fenlei.text.unlabelled import TextSource
 
 if TYPE_CHECKING:
@@ -139,7 +142,8 @@ def finish(result_format: str, grown: Path, out: Path, texts: TextSource) -> Non
         result_format: one of `FORMATS`.
         grown: the rows; for Parquet and xlsx as CSV.
         out: the final file.
-        texts: what was read to its end; from Parquet to Parquet its columns are taken over as they are.
+        texts: what was read to its end; from Parquet to Parquet its columns are taken over as they are, from xlsx to
+            xlsx the whole workbook.
 
     Raises:
         OSError: `out` cannot be written.
@@ -151,20 +155,8 @@ def finish(result_format: str, grown: Path, out: Path, texts: TextSource) -> Non
     with atomic_file(out) as temporary:
         if result_format == "parquet":
             _as_parquet(grown, texts).sink_parquet(temporary)
-            return
-        import xlsxwriter
-
-        as_text = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-        try:
-            with (
-                grown.open(encoding="utf-8", newline="") as file,
-                xlsxwriter.Workbook(str(temporary), {"constant_memory": True, **as_text}) as book,
-            ):
-                sheet = book.add_worksheet()
-                for number, cells in enumerate(csv.reader(file)):
-                    sheet.write_row(number, 0, cells)
-        except xlsxwriter.exceptions.XlsxFileError as error:
-            raise OSError(str(error)) from error
+        elif not _widened_workbook(grown, texts, temporary):
+            _as_workbook(grown, temporary)
 
 
 def _as_parquet(grown: Path, texts: TextSource) -> "LazyFrame":
@@ -178,6 +170,38 @@ def _as_parquet(grown: Path, texts: TextSource) -> "LazyFrame":
     given = pl.scan_parquet(texts.path).with_row_index(number, offset=1)
     given = given.filter(~pl.col(number).is_in([row.line for row in texts.skipped])).drop(number)
     return pl.concat([given, rows.drop(*texts.columns)], how="horizontal")
+
+
+def _widened_workbook(grown: Path, texts: TextSource, out: Path) -> bool:
+    """What was read, with the answers beside its columns; false: it is no workbook, or cannot be widened."""
+    if texts.format != "xlsx" or texts.path is None:
+        return False
+    given, skipped = len(texts.columns), {row.line for row in texts.skipped}
+    with grown.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        added = [next(rows)[given:]]
+        answers = chain(added, (cells[given:] for cells in rows))
+        try:
+            add_columns(texts.path, answers, len(added[0]), out, skipped=skipped)
+        except CannotWidenError:
+            return False
+    return True
+
+
+def _as_workbook(grown: Path, out: Path) -> None:
+    import xlsxwriter
+
+    as_text = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    try:
+        with (
+            grown.open(encoding="utf-8", newline="") as file,
+            xlsxwriter.Workbook(str(out), {"constant_memory": True, **as_text}) as book,
+        ):
+            sheet = book.add_worksheet()
+            for number, cells in enumerate(csv.reader(file)):
+                sheet.write_row(number, 0, cells)
+    except xlsxwriter.exceptions.XlsxFileError as error:
+        raise OSError(str(error)) from error
 
 
 def _on_one_line(text: str) -> str:

@@ -34,10 +34,12 @@ class SheetMarks:
     """Places in a sheet: rows as Excel numbers them, columns from 0 at the first that holds anything, as calamine's.
 
     Attributes:
+        first: the column that holds anything first, as Excel counts them, from 0.
         errors: row -> (column, what the cell shows, such as `#N/A`) of its errors.
         merged: row -> columns in which its cell is merged with the one above; of several columns the first.
     """
 
+    first: int
     errors: dict[int, set[tuple[int, str]]]
     merged: dict[int, set[int]]
 
@@ -55,20 +57,22 @@ def marks_of_first_sheet(path: Path) -> SheetMarks:
 
 
 def _marks(path: Path) -> SheetMarks:
-    marks = SheetMarks(defaultdict(set), defaultdict(set))
     if not zipfile.is_zipfile(path):  # a workbook of before 2007 under a newer name
-        return marks
+        return SheetMarks(0, {}, {})
     errors, merged, filled = set[tuple[int, int, str]](), set[tuple[int, int]](), set[bytes]()
     with zipfile.ZipFile(path) as book:
-        for piece in _pieces(book, _first_sheet(book)):
+        for piece in _pieces(book, first_sheet(book)):
             filled.update(_FILLED.findall(piece))
             for found in _MARK.finditer(piece):
                 column, row, value, left, top, bottom = found.groups()
                 if column:
-                    errors.add((int(row), _number(column), value.decode()))
+                    errors.add((int(row), column_number(column.decode()), value.decode()))
                 else:
-                    merged.update((below, _number(left)) for below in range(int(top) + 1, int(bottom) + 1))
-    first = min(map(_number, filled), default=0)
+                    merged.update(
+                        (below, column_number(left.decode())) for below in range(int(top) + 1, int(bottom) + 1)
+                    )
+    first = min((column_number(letters.decode()) for letters in filled), default=0)
+    marks = SheetMarks(first, defaultdict(set), defaultdict(set))
     for line, place, shown in errors:
         marks.errors[line].add((place - first, shown))
     for line, place in merged:
@@ -77,7 +81,8 @@ def _marks(path: Path) -> SheetMarks:
     return marks
 
 
-def _first_sheet(book: zipfile.ZipFile) -> str:
+def first_sheet(book: zipfile.ZipFile) -> str:
+    """The name of the part that holds the workbook's first sheet; empty: it is not found."""
     names = set(book.namelist())
     try:
         sheet = _SHEET.search(book.read("xl/workbook.xml").decode())
@@ -102,9 +107,18 @@ def _pieces(book: zipfile.ZipFile, sheet: str) -> Iterator[bytes]:
             before = (before + piece)[-_OVERLAP:]
 
 
-def _number(letters: bytes) -> int:
-    """A -> 0, Z -> 25, AA -> 26."""
+def column_number(cell: str) -> int:
+    """The column of a cell such as `B7`: A -> 0, Z -> 25, AA -> 26; -1: no column is named."""
     number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
+    for letter in cell.rstrip("0123456789"):
+        number = number * 26 + ord(letter) - 64
     return number - 1
+
+
+def column_letters(number: int) -> str:
+    """0 -> A, 25 -> Z, 26 -> AA."""
+    letters = ""
+    while number >= 0:
+        number, letter = divmod(number, 26)
+        letters, number = chr(65 + letter) + letters, number - 1
+    return letters

@@ -1,13 +1,14 @@
-"""The first sheet of an xlsx workbook, read by fastexcel (calamine)."""
+"""The first sheet of an xlsx workbook, read by fastexcel (calamine), and with columns added."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fenlei.errors import DataError
 from fenlei.text.formats.sheet_xml import SheetMarks, marks_of_first_sheet
+from fenlei.text.formats.widened import widen
 from fenlei.text.rows import Row, RowSource, distinct_columns, identity_of
 
 # What calamine makes of a date without a time, and of a time without a date.
@@ -34,6 +35,26 @@ def open_workbook(path: Path) -> RowSource:
         f"only the first sheet is read (another can be moved to the front), not {', '.join(more)}" if more else ""
     )
     return RowSource(str(path), "xlsx", "", columns, lambda: _rows(path, marks, columns), identity_of(path), not_read)
+
+
+def add_columns(path: Path, cells: Iterable[list[str]], count: int, out: Path, *, skipped: Collection[int]) -> None:
+    """Copy a workbook to `out` with columns behind those that `open_workbook` reads; all else stays as it is.
+
+    Args:
+        path: the workbook.
+        cells: the new ones, those of the header first, then of every row that is not skipped.
+        count: how many a row.
+        out: the new file.
+        skipped: numbers of rows that get none.
+
+    Raises:
+        CannotWidenError: the sheet is written in a way that is not known here; `out` may have been begun.
+        OSError: `out` cannot be written.
+    """
+    marks = marks_of_first_sheet(path)
+    width = len(next(_filled(path, marks))[1])
+    numbers = (number for number, _ in _filled(path, marks) if number not in skipped)
+    widen(path, zip(numbers, cells, strict=True), marks.first + width, count, out)
 
 
 def _rows(path: Path, marks: SheetMarks, columns: tuple[str, ...]) -> Iterator[Row]:
