@@ -17,6 +17,7 @@ SOURCE = ROOT / "src" / "fenlei"
 STAGES = [
     "errors",
     "atomic",
+    "counted",
     "csv_text",
     "digests",
     "plain_table",

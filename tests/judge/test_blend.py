@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fenlei.errors import SettingsError
+from fenlei.judge import blend as blend_module
 from fenlei.judge.blend import NO_BLEND, Blend, fit_blend
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 
@@ -56,6 +57,17 @@ def test_few_rows_give_equal_shares_and_noise_costs_little_even_then():
     assert np.mean(costs) < 0.005
     few = np.array([[0.1, -0.1]]), np.array([[3.0, -3.0]]), np.array([[1, 0]])
     assert fit_blend(*few, "multilabel") == NO_BLEND
+
+
+def test_rows_left_out_for_speed_count_as_evidence_all_the_same(monkeypatch):
+    """Every row twice, every second one looked at: half of the prior's weight, and not all of it."""
+    own, _, truth = two_views(1000, 0.8, 1.0)
+    other = own + np.random.default_rng(9).normal(size=own.shape)
+    once = {rows: fit_blend(own, other, truth, "multilabel", prior_rows=rows) for rows in (20, 40)}
+    assert once[20] != once[40]
+    monkeypatch.setattr(blend_module, "_MOST_CELLS", truth.size)
+    twice = (np.repeat(table, 2, axis=0) for table in (own, other, truth))
+    assert fit_blend(*twice, "multilabel", prior_rows=40) == once[20]
 
 
 def test_multiclass():

@@ -28,7 +28,7 @@ def test_of_one_or_two_rows_nothing_is_told():
     assert [line.support for line in found.labels] == [1, 2, 3]
     assert [line.difference.value for line in found.labels] == [1, 1, 1]
     assert [line.beyond_chance for line in found.labels] == [False, False, True]
-    assert "2 labels have fewer than 3 rows and get no verdict" in found.to_text("旧", "新")
+    assert "2 labels have fewer than 3 rows and no verdict" in found.to_text("旧", "新")
 
 
 def test_differences_are_those_of_scikit_learn_and_the_marks_right(tables):

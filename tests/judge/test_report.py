@@ -9,9 +9,10 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 
 from fenlei.errors import DataError
 from fenlei.judge.blend import Blend
-from fenlei.judge.bootstrap import Interval
+from fenlei.judge.bootstrap import Interval, resampled_reliability
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
+from fenlei.judge.reliability import Reliability
 from fenlei.judge.report import Figure, shown
 from fenlei.judge.rules import Rules
 from fenlei.judge.thresholds import MICRO_F1, fit_thresholds
@@ -83,6 +84,19 @@ def test_two_that_are_calibrated_alike_do_not_differ_beyond_chance():
     assert beyond <= 1
 
 
+def test_a_difference_of_calibration_errors_covers_both_ways_of_reading_the_resamples(report, truth, scores):
+    errors = [
+        resampled_reliability(Reliability.of(truth, given, "multilabel"), seed=0)["calibration_error"]
+        for given in (scores, scores**2)
+    ]
+    low, high = np.quantile(errors[0] - errors[1], [0.025, 0.975])
+    difference = report.comparison.differences["calibration_error"]
+    mirrored = 2 * difference.value - high, 2 * difference.value - low
+    found = difference.interval.low, difference.interval.high
+    assert found == pytest.approx((min(low, mirrored[0]), max(high, mirrored[1])))
+    assert low != pytest.approx(mirrored[0])
+
+
 def test_text_is_aligned_with_chinese_labels_two_columns_wide(report):
     table = report.to_text().split("\n\n")
     labels = table[1].splitlines()
@@ -107,7 +121,7 @@ def test_notes_say_what_a_reader_must_know(report, truth):
     text = report.to_text()
     method = "percentile bootstrap (basic for the calibration error), 1,000 resamples (100 for mean average precision)"
     assert f"80 rows; 95% intervals: {method}" in text
-    assert "1 of 4 labels do not occur in these rows: 缺席" in text
+    assert "of 4 labels 1 does not occur in these rows: 缺席" in text
     macro = sum(line.f1 for line in report.labels[:3]) / 3
     assert f"over the labels that occur, macro-F1 is {macro:.4f}" in text
     assert f"{(truth.sum(axis=1) == 0).sum()} rows have no label" in text
@@ -175,7 +189,7 @@ def test_rows_for_a_person_are_counted_and_the_rest_judged_alone(truth, scores):
     assert report.rows_for_a_person == unsure.sum() > 0
     (sure,) = report.subsets
     assert sure.figures == build_report(truth[~unsure], scores[~unsure], decision, LABELS).figures
-    assert f"{unsure.sum()} rows ({unsure.mean():.1%}) are so uncertain" in report.to_text()
+    assert f"{unsure.mean():.1%} of the rows ({unsure.sum()}) are so uncertain" in report.to_text()
 
 
 def test_a_classifier_that_predicts_nothing_is_called_so(truth):
@@ -270,4 +284,4 @@ def test_where_labels_have_one_or_two_rows_macro_f1_is_said_to_be_less_sure_than
     truth[: 2 * rare, 7] = 1
     names = [f"类{number}" for number in range(8)]
     text = build_report(truth, truth * 0.9, Decision.default("multilabel"), names).to_text()
-    assert ("1 of 8 labels have fewer than 3 rows" in text) is told
+    assert ("of 8 labels 1 has fewer than 3 rows" in text) is told

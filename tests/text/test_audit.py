@@ -31,7 +31,7 @@ def test_counts():
     assert (audit.characters.median, audit.characters.longest) == (2, 4)
     assert audit.tokens is None
     assert audit.to_dict()["labels"]["丙"]["b"] == 1
-    assert by_kind(audit)["labels_not_in_first_file"].message == "1 labels of b do not occur in a: 丙"
+    assert by_kind(audit)["labels_not_in_first_file"].message == "1 label of b does not occur in a: 丙"
 
 
 def test_what_is_wrong_is_found_problems_first():

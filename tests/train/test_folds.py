@@ -51,6 +51,17 @@ def test_the_decision_is_fitted_on_all_rows_none_judged_by_its_own_model(whole):
     assert (held_out.truth[30:] == truth).all()
 
 
+def test_without_a_probe_bce_starts_at_the_share_of_each_label(tiny_encoder):
+    settings = TrainSettings(
+        encoder=str(tiny_encoder), loss="bce", linear_probe=False, max_tokens=40, epochs=1, learning_rate=1e-12
+    )
+    runtime = open_runtime(device="cpu", precision="float32", threads=1)
+    found = Classifier.train(rows(90, 1), dev=rows(30, 2), settings=settings, runtime=runtime)
+    counts = np.array([sum(label in row.labels for row in rows(90, 1)) for label in found.labels])
+    bias = found._scorer.bundle.classifier.network.classifier.bias.detach().numpy()
+    assert bias == pytest.approx(np.log((counts + 1) / (90 - counts + 1)), abs=0.02)
+
+
 class Killed(BaseException):
     pass
 

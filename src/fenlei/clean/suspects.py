@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fenlei.clean.evidence import Evidence
+from fenlei.counted import counted
 from fenlei.judge.label_errors import find_label_errors
 from fenlei.plain_table import aligned
 from fenlei.text.duplicates import SEARCHED, Duplicates, connected, find_duplicates
@@ -120,10 +121,14 @@ class Findings:
         lines.append(f"scores by {self.source}")
         if self.seen:
             lines.append(
-                f"{self.seen:,} rows made the classifier: it cannot judge them; only their texts were compared"
+                f"{counted(self.seen, 'row', 'rows')} made the classifier: it cannot judge them; "
+                "only their texts were compared"
             )
         if self.unlearned:
-            lines.append(f"{self.unlearned:,} rows have a label that no row of another fold has: it was not judged")
+            lines.append(
+                f"{counted(self.unlearned, 'row has', 'rows have')} a label that no row of another fold has: "
+                "it was not judged"
+            )
         if not self.near:
             lines.append("near duplicates were not searched")
         return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fenlei.counted import counted
 from fenlei.csv_text import write_csv
 from fenlei.errors import DataError
 from fenlei.text.example import Example
@@ -99,14 +100,16 @@ def without_leaks(parts: Parts, leaks: str, listed: Path, console: "Console") ->
     write_csv(listed, leaks_csv(every))
     if len(found) < len(every):
         say(
-            console, f"leaks      {len(every) - len(found):,} dev rows stand in test too; they stay, listed in {listed}"
+            console,
+            f"leaks      {counted(len(every) - len(found), 'dev row stands', 'dev rows stand')} in test too; "
+            f"nothing is done about that; listed in {listed}",
         )
     if not found:
         return parts
     exact = sum(leak.similarity == 1 for leak in found)
     shown = "; ".join(f"row {leak.row} = {leak.other_part} row {leak.other_row}" for leak in found[:5])
     message = (
-        f"{len(found):,} training rows stand in dev or test too ({exact:,} exactly, the others nearly), "
+        f"{counted(len(found), 'training row stands', 'training rows stand')} in dev or test too ({exact:,} exactly), "
         f"listed in {listed}: {shown}{' …' if len(found) > 5 else ''}"
     )
     if leaks == "error":

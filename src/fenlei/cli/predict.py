@@ -8,6 +8,7 @@ import typer
 
 from fenlei.cli import options
 from fenlei.cli.flags import with_flags
+from fenlei.counted import counted
 from fenlei.errors import SettingsError
 
 
@@ -61,6 +62,9 @@ def predict(
                 say(console, f"resumed    {before:,} rows were labelled by an earlier run")
     say_skipped(console, texts.skipped)
     if texts.empty:
-        say(console, f"remark     {texts.empty:,} rows have no text: what they are labelled says nothing about them")
+        say(
+            console,
+            f"remark     {counted(texts.empty, 'row has', 'rows have')} no text: what is answered there says nothing",
+        )
     if out:
         say(console, f"labelled   {out}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.counted import counted
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError
 from fenlei.judge.bootstrap import FEWEST_ROWS, percentile_interval
@@ -85,15 +86,15 @@ class ClassifierComparison:
         marked = sum(line.beyond_chance for line in self.labels)
         notes = [
             f"{self.rows:,} rows; 95% intervals of the paired difference: percentile bootstrap, seed {self.seed}",
-            f"{len(self.changed):,} rows are answered otherwise; exactly right only in {first}: "
+            f"{counted(len(self.changed), 'row is', 'rows are')} answered otherwise; exactly right only in {first}: "
             f"{self.only_first_right:,}, only in {second}: {self.only_second_right:,}",
             f"{marked} of {len(self.labels)} labels differ beyond chance; were both alike, about "
             f"{0.05 * len(self.labels):.0f} would look so",
         ]
         if rare := sum(0 < line.support < FEWEST_ROWS for line in self.labels):
             notes.append(
-                f"{rare} labels have fewer than {FEWEST_ROWS} rows and get no verdict; how far they lie apart "
-                "widens the interval of macro-F1"
+                f"{counted(rare, 'label has', 'labels have')} fewer than {FEWEST_ROWS} rows and no verdict; "
+                "how far such labels lie apart widens the interval of macro-F1"
             )
         return "\n".join([*aligned(figures), "", *aligned(lines), "", *notes, ""])
 

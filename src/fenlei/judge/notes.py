@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from fenlei.counted import counted
 from fenlei.judge.blend import Blend
 from fenlei.judge.bootstrap import COUNTED_RESAMPLES, FEWEST_ROWS, RANKING_RESAMPLES
 
@@ -56,8 +57,8 @@ def _notes(report: "Report") -> Iterator[Note]:
     if report.rows_for_a_person:
         share = report.rows_for_a_person / rows
         yield Note(
-            f"{report.rows_for_a_person:,} rows ({share:.1%}) are so uncertain that a "
-            "person should look; the figures take them as they would be labelled",
+            f"{share:.1%} of the rows ({report.rows_for_a_person:,}) are so uncertain that a person should look; "
+            "the figures take them as they would be labelled",
             f"{report.rows_for_a_person:,} 行（{share:.1%}）太没有把握，应当交给人看；各项指标仍按机器给的标签计算",
         )
     yield from _subsets(report)
@@ -92,7 +93,7 @@ def _how_rows_relate_to_training(report: "Report") -> Iterator[Note]:
         )
     for part, rows in (report.seen or {}).items():
         if rows:
-            how = f"were in the {part} part when the classifier was made"
+            how = f"{'was' if rows == 1 else 'were'} in the {part} part when the classifier was made"
             how_zh = f"制作分类器时就在{_PARTS_ZH.get(part, part)}里"
             if part == "decision":
                 how = "served to fit its decision, this one or an earlier one"
@@ -126,7 +127,7 @@ def _labels(report: "Report") -> Iterator[Note]:
         names_zh = "、".join(absent[:_NAMED]) + (" 等" if more > 0 else "")
         macro = sum(line.f1 for line in present) / max(1, len(present))
         yield Note(
-            f"{len(absent)} of {len(report.labels)} labels do not occur in these rows: {names}. "
+            f"of {len(report.labels)} labels {counted(len(absent), 'does', 'do')} not occur in these rows: {names}. "
             f"They count 0 in macro averages, as in scikit-learn; over the labels that occur, macro-F1 is {macro:.4f}",
             f"{len(report.labels)} 个标签里有 {len(absent)} 个在这些行中没有出现：{names_zh}。"
             f"宏平均里它们按 0 计（与 scikit-learn 相同）；只看出现的标签，macro-F1 是 {macro:.4f}",
@@ -135,16 +136,16 @@ def _labels(report: "Report") -> Iterator[Note]:
     rare = sum(line.support < FEWEST_ROWS for line in present)
     if rare > _RARE_SHARE * len(present):
         yield Note(
-            f"{rare} of {len(report.labels)} labels have fewer than {FEWEST_ROWS} rows: their own figures and "
-            "intervals say little; how far they lie apart widens the interval of macro-F1",
+            f"of {len(report.labels)} labels {counted(rare, 'has', 'have')} fewer than {FEWEST_ROWS} rows: "
+            "their own figures and intervals say little; how far they lie apart widens the interval of macro-F1",
             f"{len(report.labels)} 个标签里有 {rare} 个不到 {FEWEST_ROWS} 行：它们各自的数字和区间说明不了什么；"
             "它们之间差多远，算进了 macro-F1 的区间",
             warning=True,
         )
     if report.rows_without_label:
         yield Note(
-            f"{report.rows_without_label:,} rows have no label; a row with neither a true nor a predicted "
-            "label counts 0 in samples averages, as in scikit-learn",
+            f"{counted(report.rows_without_label, 'row has', 'rows have')} no label; a row with neither a true nor a "
+            "predicted label counts 0 in samples averages, as in scikit-learn",
             f"{report.rows_without_label:,} 行没有标签；真实标签和预测标签都为空的行，"
             "在按样本的平均里计 0（与 scikit-learn 相同）",
         )

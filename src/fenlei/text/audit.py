@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fenlei.counted import counted
 from fenlei.text.cells import SEPARATORS, pieces_of
 from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates
 from fenlei.text.example import Example
@@ -167,12 +168,13 @@ def _findings_of_texts(examples: Sequence[Example], names: Sequence[str], duplic
         clusters[first].append(row)
     copies = [row for rows in clusters.values() for row in rows[1:]]
     if copies:
-        message = f"{len(copies):,} rows repeat the text of an earlier row (but for width, case and white space)"
+        repeated = counted(len(copies), "row repeats", "rows repeat")
+        message = f"{repeated} the text of an earlier row (but for width, case and white space)"
         findings.append(Finding("exact_duplicates", "remark", len(copies), message, _shown(names, copies)))
     quarrels = [rows for rows in clusters.values() if len({frozenset(examples[row].labels or ()) for row in rows}) > 1]
     if quarrels:
         rows = [row for cluster in quarrels for row in cluster]
-        message = f"{len(quarrels):,} texts stand more than once, with different labels"
+        message = f"{counted(len(quarrels), 'text stands', 'texts stand')} more than once, with different labels"
         findings.append(Finding("contradicting_labels", "problem", len(quarrels), message, _shown(names, rows)))
     giants = duplicates.giants()
     for giant in giants:
@@ -184,7 +186,8 @@ def _findings_of_texts(examples: Sequence[Example], names: Sequence[str], duplic
     in_giants = {int(row) for giant in giants for row in giant}
     near = [row for row, _, _ in duplicates.pairs if row not in in_giants]
     if near:
-        message = f"{len(set(near)):,} rows are near duplicates of an earlier row; a split keeps them on one side"
+        alike = counted(len(set(near)), "row is a near duplicate", "rows are near duplicates")
+        message = f"{alike} of an earlier row; a split keeps them on one side"
         findings.append(Finding("near_duplicates", "remark", len(set(near)), message, _shown(names, sorted(set(near)))))
     return findings + _findings_of_characters(examples, names)
 
@@ -195,11 +198,13 @@ def _findings_of_characters(examples: Sequence[Example], names: Sequence[str]) -
     if invisible:
         common = Counter(sign for signs in invisible.values() for sign in signs).most_common(3)
         shown = ", ".join(f"U+{ord(sign):04X} ({count:,})" for sign, count in common)
-        message = f"{len(invisible):,} texts hold invisible characters, such as {shown}; --normalize clean drops them"
+        holding = counted(len(invisible), "text holds", "texts hold")
+        message = f"{holding} invisible characters, such as {shown}; --normalize clean drops them"
         findings.append(Finding("invisible_characters", "remark", len(invisible), message, _shown(names, invisible)))
     lost = [row for row, example in enumerate(examples) if "\ufffd" in example.text]
     if lost:
-        message = f"{len(lost):,} texts hold U+FFFD, the trace of a wrong encoding at some earlier time"
+        holding = counted(len(lost), "text holds", "texts hold")
+        message = f"{holding} U+FFFD, the trace of a wrong encoding at some earlier time"
         findings.append(Finding("replacement_characters", "problem", len(lost), message, _shown(names, lost)))
     return findings
 
@@ -215,7 +220,8 @@ def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence
     if rare:
         shown = ", ".join(f"{label} ({total[label]})" for label in rare[:10]) + (", …" if len(rare) > 10 else "")
         few = sum(total[label] < _SPLITTABLE for label in rare)
-        message = f"{len(rare):,} labels have fewer than {RARE} rows, {few:,} too few for train, dev and test: {shown}"
+        having = counted(len(rare), "label has", "labels have")
+        message = f"{having} fewer than {RARE} rows, {few:,} too few for train, dev and test: {shown}"
         findings.append(Finding("rare_labels", "problem", len(rare), message))
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in labels:
@@ -228,7 +234,10 @@ def _findings_of_labels(labels: Mapping[str, Mapping[str, int]], parts: Sequence
     for part in parts[1:]:
         unknown = [label for label, rows in labels.items() if rows[part] and not rows[parts[0]]]
         if unknown:
-            message = f"{len(unknown):,} labels of {part} do not occur in {parts[0]}: {', '.join(unknown[:10])}"
+            message = (
+                f"{counted(len(unknown), 'label', 'labels')} of {part} "
+                f"{'does' if len(unknown) == 1 else 'do'} not occur in {parts[0]}: {', '.join(unknown[:10])}"
+            )
             findings.append(Finding("labels_not_in_first_file", "problem", len(unknown), message))
     return findings
 
@@ -248,7 +257,7 @@ def _findings_of_joined_labels(labels: Mapping[str, Mapping[str, int]], task: Ta
     shown = ", ".join(f"{label!r} ({sum(labels[label].values()):,})" for label in list(joined)[:10])
     signs = " or ".join(map(repr, dict.fromkeys(joined.values())))
     message = (
-        f"{len(joined):,} labels look like several others joined by {signs}: {shown}; "
+        f"{counted(len(joined), 'label looks', 'labels look')} like several others joined by {signs}: {shown}; "
         "write all rows with one separator (--label-separator names one that is not found), or say --task multiclass "
         "if they are labels of their own"
     )
@@ -262,8 +271,8 @@ def _findings_of_blank_labels(examples: Sequence[Example], names: Sequence[str],
     if task or most != 1 or not 0 < len(blank) * _BLANK_OF < len(examples):
         return []
     message = (
-        f"{len(blank):,} rows have no label and every other row has exactly one, so this is a multi-label table; "
-        "fill them in or delete them, or say --task multilabel if none of the labels fits them"
+        f"{counted(len(blank), 'row has', 'rows have')} no label and every other row has exactly one, so this is a "
+        "multi-label table; fill them in or delete them, or say --task multilabel if none of the labels fits them"
     )
     return [Finding("blank_labels", "problem", len(blank), message, _shown(names, blank))]
 
@@ -275,7 +284,8 @@ def _findings_of_leaks(parts: Mapping[str, Sequence[Example]], duplicates: Dupli
     findings = []
     for (part, other), leaks in found.items():
         exact = sum(leak.similarity == 1 for leak in leaks)
-        message = f"{len(leaks):,} rows of {part} stand in {other} too, {exact:,} of them exactly"
+        standing = f"row of {part} stands", f"rows of {part} stand"
+        message = f"{counted(len(leaks), *standing)} in {other} too, {exact:,} of them exactly"
         rows = tuple(f"{leak.row} = {leak.other_row}" for leak in leaks[:_SHOWN_ROWS])
         findings.append(Finding("shared_texts", "problem", len(leaks), message, rows))
     return findings
