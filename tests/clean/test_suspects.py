@@ -64,7 +64,7 @@ def test_a_class_taken_for_another_is_one_error(multiclass_rows):
     # A class of one row is not judged, since no other fold can teach it.
     assert found.unlearned == 1
     assert rows[0].id not in [suspect.id for suspect in found.suspects]
-    assert "1 rows have a label that no row of another fold has" in found.to_text()
+    assert "1 row has a label that no row of another fold has" in found.to_text()
 
 
 LONG = "昨日股票大涨银行利率下调市场消息面普遍认为行情还会继续一段时间"

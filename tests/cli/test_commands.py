@@ -420,6 +420,17 @@ def test_a_part_without_rows_is_refused_before_the_work(fenlei, tmp_path):
     assert "some with --dev" in done.err
 
 
+def test_parts_that_share_no_text_are_trained_on_in_a_new_folder(fenlei, tmp_path, tiny_encoder):
+    train, dev, test = (write_rows(tmp_path / f"{seed}.csv", 40, seed=seed) for seed in range(3))
+    given = [train, "--dev", dev, "--test", test]
+    out = tmp_path / "new" / "o"
+    done = fenlei(
+        "train", *given, "--encoder", tiny_encoder, "--out", out, "--epochs", 0, "--leaks", "error", *SETTINGS
+    )
+    assert (out / "report" / "test" / "report.json").exists(), done.err
+    assert [path.name for path in out.with_name("o.run").iterdir()] == ["journal.jsonl"]
+
+
 def test_a_new_run_leaves_nothing_of_another(fenlei, tmp_path, tiny_encoder):
     data, out = write_rows(tmp_path / "a.csv", 80, seed=3), tmp_path / "o"
     run = out.with_name("o.run")

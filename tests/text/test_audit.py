@@ -46,7 +46,7 @@ def test_what_is_wrong_is_found_problems_first():
     assert found["contradicting_labels"].count == 1
     assert found["exact_duplicates"].rows == ("train row 2", "test row 1")
     assert found["near_duplicates"].rows == ("train row 3",)
-    assert found["invisible_characters"].message.startswith("1 texts hold invisible characters, such as U+200B (1)")
+    assert found["invisible_characters"].message.startswith("1 text holds invisible characters, such as U+200B (1)")
     assert found["replacement_characters"].rows == ("train row 5",)
     assert found["label_spellings"].message.endswith("'A' (1), 'Ａ' (1)")
     assert found["rare_labels"].count == 3
@@ -59,7 +59,7 @@ def test_labels_made_of_others_are_found_where_rows_may_have_several():
     table = rows(("文", ["体育", "财经"]), ("书", ["体育、 财经"]), ("画", ["体育、时尚"]), ("诗", ["财经"]))
     [found] = [one for one in audit_examples({"a": table}).findings if one.kind == "joined_labels"]
     assert (found.count, found.severity) == (1, "problem")
-    assert "1 labels look like several others joined by '、': '体育、 财经' (1); " in found.message
+    assert "1 label looks like several others joined by '、': '体育、 财经' (1); " in found.message
     assert "joined_labels" not in by_kind(audit_examples({"a": table}, task="multiclass"))
 
 
@@ -67,7 +67,7 @@ def test_labels_made_of_others_are_found_where_rows_may_have_several():
 def test_labels_joined_by_a_sign_that_is_no_separator_are_found(sign):
     table = rows(("文", ["体育", "财经"]), ("书", [f"体育{sign}财经"]), ("画", [f"体育{sign}时尚"]))
     [found] = [one for one in audit_examples({"a": table}).findings if one.kind == "joined_labels"]
-    assert f"1 labels look like several others joined by {sign!r}" in found.message
+    assert f"1 label looks like several others joined by {sign!r}" in found.message
 
 
 def test_nothing_is_found_where_nothing_is_wrong():

@@ -133,6 +133,7 @@ def train(
         }
         if not resume:
             _delete_leavings(run, every_file)
+        run.mkdir(parents=True, exist_ok=True)  # nothing may have been written there
         write_split(run / "split", cut, settings.seed, console)
         way: dict[str, Any] = {
             "settings": settings,
