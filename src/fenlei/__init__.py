@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fenlei.predict.prediction import Prediction
     from fenlei.runtime import Runtime, open_runtime
     from fenlei.text.example import Example, examples_from, pair_texts
-    from fenlei.text.read import ReadOptions, read_examples
+    from fenlei.text.read import read_examples
+    from fenlei.text.reader import ReadOptions
     from fenlei.text.split import split_examples
     from fenlei.train.config import TrainSettings
     from fenlei.train.recipes import settings_of

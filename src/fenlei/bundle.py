@@ -189,11 +189,13 @@ class Bundle:
         try:
             task, seen, previous = manifest["task"], manifest["seen"], manifest["previous_decision"]
             pooling = manifest.get("pooling", "first")  # which was once the only one
+            classifier, labels = load_classifier(folder, pooling), LabelSet(tuple(manifest["labels"]))
+            _require_labels_of(classifier, labels)
             return cls(
                 task=task,
-                labels=LabelSet(tuple(manifest["labels"])),
+                labels=labels,
                 decision=_read_decision(folder, manifest["decision"], task),
-                classifier=load_classifier(folder, pooling),
+                classifier=classifier,
                 tokenizer=load_tokenizer(encoder_folder(folder, pooling)),
                 text=TextSettings(**manifest["text"]),
                 baseline=LinearModel.load(folder / _BASELINE),
@@ -201,8 +203,18 @@ class Bundle:
                 record={name: manifest[name] for name in ("encoder", "training", "data", "versions")},
                 previous=previous and _read_decision(folder, previous, task),
             )
-        except (KeyError, TypeError, ValueError, FenleiError) as error:
-            raise BundleError(f"{folder}: {MANIFEST} does not describe this bundle: {error!r}") from error
+        except (KeyError, TypeError, ValueError, OSError, FenleiError) as error:
+            reason = str(error) if isinstance(error, FenleiError) else repr(error)
+            raise BundleError(f"{folder}: {MANIFEST} does not describe this bundle: {reason}") from error
+
+
+def _require_labels_of(classifier: EncoderClassifier, labels: LabelSet) -> None:
+    """Other names, or the same in another order, would stand at the wrong answers."""
+    names = classifier.network.config.id2label
+    if own := [name for column, name in enumerate(labels.names) if names.get(column) != name]:
+        raise BundleError(f"the classifier has no label {own[0]!r} in that place")
+    if len(names) > len(labels):
+        raise BundleError(f"the classifier has {len(names)} labels and not {len(labels)}")
 
 
 def report_folder(bundle: Path, name: str) -> Path:

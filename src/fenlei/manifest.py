@@ -30,7 +30,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}", hint="name the folder given as --out")
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))  # as Notepad saves it
         found = manifest["format"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise BundleError(f"{path} is damaged: {error!r}", hint="copy or train the bundle again") from error
@@ -39,7 +39,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} has bundle format {found!r}; this fenlei {fenlei.__version__} reads format {FORMAT}",
             hint="use the fenlei version that wrote it, or train again",
         )
-    if not isinstance(manifest.get("files"), dict):
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(file, dict) and "bytes" in file for file in files.values()):
         raise BundleError(f"{path} is damaged: it names no files", hint="copy or train the bundle again")
     return manifest
 

@@ -39,7 +39,7 @@ def test_check_prints_tables_and_findings(fenlei, files, tiny_encoder):
     assert "财经     3  50.0%" in done.out
     assert "cut by the limit" in done.out
     assert "problem  1 rows cannot be used; the first:" in done.out
-    assert "problem  1 texts stand more than once, with different labels" in done.out
+    assert "problem  1 text stands more than once, with different labels" in done.out
     assert "训练 row 2; 训练 row 5" in done.out
     assert "problem  2 rows of 训练 stand in 测试 too, 0 of them exactly" in done.out
     assert "of the characters are unknown to the encoder" in done.out

@@ -454,6 +454,13 @@ def test_a_split_can_be_trained_on_again(fenlei, tmp_path, tiny_encoder):
     assert {path.name: path.read_bytes() for path in split.iterdir()} == before
 
 
+def test_a_comparison_of_probes_takes_one_seed(fenlei, tmp_path, tiny_encoder):
+    data = write_rows(tmp_path / "a.csv", 40, seed=1)
+    more = ["--encoder", tiny_encoder, "--out", tmp_path / "l", "--epochs", 0, "--seeds", 2]
+    assert "every seed gives the same" in fenlei("losses", data, *more, expect=1).err
+    assert not (tmp_path / "l").exists()
+
+
 def test_several_seeds_leave_the_best_on_dev(fenlei, tmp_path, tiny_encoder):
     data, out = write_rows(tmp_path / "训练.csv", 200, seed=1), tmp_path / "m"
     arguments = [data, "--encoder", tiny_encoder, "--out", out, "--epochs", 2, *SETTINGS, "--seeds", 2, "--seed", 7]

@@ -14,7 +14,8 @@ from fenlei.errors import DataError
 from fenlei.text.cells import EXCEL_ERRORS, NO_LABEL, LabelCells, label_cell
 from fenlei.text.columns import Columns
 from fenlei.text.example import Example
-from fenlei.text.read import ReadOptions, read_examples
+from fenlei.text.read import read_examples
+from fenlei.text.reader import ReadOptions
 from fenlei.text.write import write_examples
 
 characters = st.characters(exclude_categories=["Cs", "Cc"])

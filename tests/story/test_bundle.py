@@ -291,10 +291,47 @@ def test_a_manifest_that_does_not_fit_is_refused(copy):
     (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(BundleError, match=r"fenlei\.json does not describe this bundle: KeyError\('task'\)"):
         Bundle.read(copy)
+    manifest["task"] = "multilabel"
+    for wrong in (3, {}, [1]):
+        (copy / "fenlei.json").write_text(json.dumps(manifest | {"files": {"a": wrong}}), "utf-8")
+        with pytest.raises(BundleError, match=r"fenlei\.json is damaged: it names no files"):
+            Bundle.read(copy)
     del manifest["files"]
     (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
     with pytest.raises(BundleError, match=r"fenlei\.json is damaged: it names no files"):
         Bundle.read(copy)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        (["labels"], ["财经", "体育", "健康"], "the classifier has no label '财经' in that place"),
+        (["labels"], ["体育", "健康"], "the classifier has no label|the classifier has 3 labels and not 2"),
+        (["labels"], ["健康", "体育", "财经", "新"], "the classifier has no label"),
+        (["text", "max_tokens"], "300", "--max-tokens is '300'"),
+        (["decision", "rule", "thresholds"], True, "the decision cannot be right: the threshold True"),
+        (["decision", "rule", "rules", "at_least_one"], "false", "would be read as"),
+        (["decision", "rule", "rules", "at_most"], 1.9, "would be read as"),
+        (["decision", "rule", "rules", "exclusives"], [[0, 1]], "would be read as"),
+        (["decision", "held_out"], "nowhere.safetensors", "No such file"),
+    ],
+)
+def test_what_was_edited_by_hand_and_cannot_be_is_refused(copy, place, value, reason):
+    manifest = json.loads((copy / "fenlei.json").read_text("utf-8"))
+    *way, last = place
+    inner = manifest
+    for name in way:
+        inner = inner[name]
+    inner[last] = value
+    (copy / "fenlei.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(BundleError, match=f"does not describe this bundle: .*({reason})"):
+        Bundle.read(copy)
+
+
+def test_a_manifest_saved_by_notepad_is_read(copy):
+    content = (copy / "fenlei.json").read_bytes()
+    (copy / "fenlei.json").write_bytes(b"\xef\xbb\xbf" + content)
+    assert Bundle.read(copy).labels.names
 
 
 def test_rows_are_examples_and_no_file(trained):

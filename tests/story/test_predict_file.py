@@ -385,9 +385,9 @@ def test_a_full_disk_keeps_the_rows_of_a_workbook(tmp_path, monkeypatch):
     assert run(tmp_path, "out.xlsx", result_format="xlsx") == len(ROWS)
 
 
-@pytest.mark.parametrize("scores", [np.full((1, 3), 0.5), np.full(2, 0.5), np.array([[0.5, np.nan]])])
-def test_scores_of_other_labels_or_no_numbers_are_refused(scores):
-    with pytest.raises(DataError, match="a row has 2 finite numbers, one a label"):
+@pytest.mark.parametrize("scores", [np.full((1, 3), 0.5), [0.5, 0.5], [[0.5, np.nan]], [[0.5, 1.01]], [[-4.0, 0.5]]])
+def test_scores_of_other_labels_or_beyond_0_and_1_are_refused(scores):
+    with pytest.raises(DataError, match="a row has 2 numbers from 0 to 1, one a label"):
         Stub().decide(scores)
     with pytest.raises(SettingsError, match="top_k is -1; it must be 0 or more"):
         Stub().decide(np.full((1, 2), 0.5), top_k=-1)

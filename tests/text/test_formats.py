@@ -8,7 +8,8 @@ import pytest
 import xlsxwriter
 
 from fenlei.errors import DataError
-from fenlei.text.read import ReadOptions, read_examples
+from fenlei.text.read import read_examples
+from fenlei.text.reader import ReadOptions
 from fenlei.text.sources import find_files, open_rows, part_names
 from fenlei.text.unlabelled import TextSource
 from fenlei.text.write import write_examples

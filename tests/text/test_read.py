@@ -11,7 +11,8 @@ import xlsxwriter
 from fenlei.errors import DataError, SettingsError
 from fenlei.text import labels as labels_module
 from fenlei.text.example import Example, pair_texts
-from fenlei.text.read import ReadOptions, read_examples, read_parts
+from fenlei.text.read import read_examples, read_parts
+from fenlei.text.reader import ReadOptions
 from fenlei.text.sources import open_rows
 from fenlei.text.write import write_examples
 
@@ -534,10 +535,29 @@ def test_a_label_that_a_classifier_does_not_know_makes_a_bad_row(tmp_path):
     table = read_examples(path, ReadOptions(on_bad_row="skip"), known=("体育", "财经"))
     assert [row.labels for row in table.examples] == [("体育",), ()]
     assert [(bad.line, bad.column, bad.value) for bad in table.skipped] == [(3, "标签", "体育|财金")]
-    flags = csv_file(tmp_path / "b.csv", [("文", 1, 0), ("书", 0, 1)], header=("text", "体育", "财金"))
-    named = ReadOptions(label_column=("体育", "财金"), on_bad_row="skip")
+    flags = csv_file(tmp_path / "b.csv", [("文", 1, 0, 0), ("书", 0, 1, 0)], header=("text", "体育", "财金", "财经"))
+    named = ReadOptions(label_column=("体育", "财金", "财经"), on_bad_row="skip")
     table = read_examples(flags, named, known=("体育", "财经"))
     assert [(bad.line, bad.column, bad.value) for bad in table.skipped] == [(3, "财金", "1")]
+
+
+def test_a_label_without_its_column_of_0_and_1_is_not_taken_for_false(tmp_path):
+    two = csv_file(tmp_path / "a.csv", [("文", 1, 0), ("书", 0, 1)], header=("text", "体育", "财经"))
+    three = csv_file(tmp_path / "b.csv", [("文", 1, 0, 0), ("书", 0, 1, 1)], header=("text", "体育", "财经", "健康"))
+    with pytest.raises(
+        DataError, match=r"a\.csv has its labels in columns of 0 and 1, and none for '健康'$"
+    ) as refused:
+        read_examples(two, known=("体育", "财经", "健康"))
+    assert "add the column" in refused.value.hint
+    with pytest.raises(DataError, match=r"a\.csv .* none for '健康'$"):
+        read_parts({"train": three, "dev": two})
+    with pytest.raises(DataError, match="none for '0', '1', '2', '3', '4' and 2 others"):
+        read_examples(two, known=(*map(str, range(7)), "体育", "财经"))
+    # The other way round there is no such label, and the column may be anything.
+    table = read_examples(three, known=("体育", "财经"))
+    assert [row.labels for row in table.examples] == [("体育",), ("财经",)]
+    assert "; not read, since the classifier has no such labels: '健康'" in table.notes[0]
+    assert "not read" not in read_examples(three, known=("体育", "财经", "健康")).notes[0]
 
 
 def test_a_text_with_the_sign_of_pairs_is_a_bad_row_but_where_fenlei_wrote_it(tmp_path):

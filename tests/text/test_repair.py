@@ -2,7 +2,8 @@ import csv
 import io
 
 from fenlei.text.example import Example
-from fenlei.text.read import BadRow, Table
+from fenlei.text.read import Table
+from fenlei.text.reader import BadRow
 from fenlei.text.repair import changes_csv, repair
 
 

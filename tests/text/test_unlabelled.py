@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from fenlei.errors import DataError
-from fenlei.text.read import ReadOptions
+from fenlei.text.reader import ReadOptions
 from fenlei.text.unlabelled import TextSource
 
 

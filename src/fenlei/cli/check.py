@@ -56,7 +56,7 @@ def check(
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.audit import audit_examples
     from fenlei.text.labels import known_task
-    from fenlei.text.read import ReadOptions
+    from fenlei.text.reader import ReadOptions
     from fenlei.text.repair import changes_csv, repair
     from fenlei.text.tokens import TextSettings
     from fenlei.text.write import write_examples

@@ -64,7 +64,7 @@ def clean(
     from fenlei.errors import SettingsError
     from fenlei.judge.label_errors import issue_finder
     from fenlei.text.labels import known_task, settle_task
-    from fenlei.text.read import ReadOptions
+    from fenlei.text.reader import ReadOptions
 
     _refuse_what_does_not_go_together(
         corrections, new_labels=new_labels, bundle=bundle, folds=folds, most=most, near=near, task=task

@@ -48,13 +48,15 @@ def losses(
     from fenlei.journal import Journal
     from fenlei.model.losses import LOSS_NAMES
     from fenlei.runtime import open_runtime
-    from fenlei.study.protocol import draw_rows, settle_folder, study_sizes
+    from fenlei.study.protocol import draw_rows, require_training, settle_folder, study_sizes
     from fenlei.study.trials import compare_trials, find_trials, run_trials
-    from fenlei.text.read import ReadOptions
+    from fenlei.text.reader import ReadOptions
     from fenlei.train.config import TrainSettings
 
     console = Console(stderr=True)
     settings = TrainSettings(**given)
+    if seeds > 1:
+        require_training(settings)
     read_options = ReadOptions(**reading)
     runtime = open_runtime(**where)
     require_apart(out, data)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from fenlei.predict.classifier import Classifier
     from fenlei.text.example import Example
     from fenlei.text.labels import Task
-    from fenlei.text.read import BadRow, ReadOptions, Table
+    from fenlei.text.read import Table
+    from fenlei.text.reader import BadRow, ReadOptions
 
 
 def options_like_training(
@@ -23,7 +24,7 @@ def options_like_training(
     Several text columns must be there; of one, and of the labels, the file may have another name. One named column is
     no pair, also where the bundle takes them.
     """
-    from fenlei.text.read import ReadOptions
+    from fenlei.text.reader import ReadOptions
 
     trained = classifier.text_columns
     columns = text_column or (trained if len(trained) > 1 else ())

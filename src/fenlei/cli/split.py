@@ -47,7 +47,7 @@ def split(
     from fenlei.cli.reading import read_labelled, require_apart, say
     from fenlei.errors import DataError, SettingsError
     from fenlei.text.labels import known_task
-    from fenlei.text.read import ReadOptions
+    from fenlei.text.reader import ReadOptions
     from fenlei.text.sources import find_files
     from fenlei.text.split import fold_ratios, parse_ratios, split_examples
     from fenlei.text.write import write_examples

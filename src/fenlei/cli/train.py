@@ -75,7 +75,7 @@ def train(
     from fenlei.study.seeds import train_seeds
     from fenlei.text.encoding import require_utf8_name
     from fenlei.text.labels import settle_task
-    from fenlei.text.read import ReadOptions
+    from fenlei.text.reader import ReadOptions
     from fenlei.text.sources import find_files
     from fenlei.train.checkpoint import can_go_on, delete_checkpoints, work_left
     from fenlei.train.recipes import settings_of

@@ -52,7 +52,7 @@ class Decision:
                 hint="a multilabel decision needs a threshold, a multiclass one takes the highest score",
             )
         for threshold in self.thresholds if isinstance(self.thresholds, tuple) else (self.thresholds,):
-            if threshold is not None and not 0 <= threshold <= 1:
+            if threshold is not None and (isinstance(threshold, bool) or not 0 <= threshold <= 1):
                 raise SettingsError(f"the threshold {threshold} lies outside [0, 1], the scale of the scores")
         if self.task == "multiclass" and self.rules.any:
             raise SettingsError(
@@ -163,4 +163,4 @@ class Decision:
                 person_below=float(plain["person_below"]),
             )
         except (SettingsError, KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"the decision {plain} cannot be right: {error}") from error
+            raise BundleError(f"the decision cannot be right: {error}") from error

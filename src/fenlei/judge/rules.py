@@ -116,12 +116,17 @@ class Rules:
         Raises:
             KeyError, TypeError, ValueError, SettingsError: it is not one.
         """
-        return cls(
+        rules = cls(
             at_least_one=bool(plain["at_least_one"]),
             at_most=None if plain["at_most"] is None else int(plain["at_most"]),
             parents=tuple((int(child), int(parent)) for child, parent in plain["parents"]),
             exclusive=tuple(tuple(map(int, group)) for group in plain["exclusive"]),
         )
+        # "false" would be true, 1.9 one label, and a misspelt rule none.
+        read, given = (json.dumps(one, sort_keys=True) for one in (rules.to_dict(), plain))
+        if read != given:
+            raise SettingsError(f"the rules {given} would be read as {read}")
+        return rules
 
     def contested(self, margins: Floats) -> tuple[Floats, Floats, Floats]:
         """(B, C) margins -> (B, C) own ones, far below where an exclusive group takes the label; (B, C) raised ones.

@@ -59,7 +59,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "average-precision": ("平均精度", "average precision"),
     "threshold": ("阈值", "threshold"),
     "training-rows": ("训练行数", "training rows"),
-    "group": ("类别", "group"),
+    "group": ("频次", "frequency"),
     "head": ("常见", "head"),
     "middle": ("中等", "middle"),
     "tail": ("稀有", "tail"),

@@ -52,14 +52,15 @@ def decide(
 
     Raises:
         SettingsError: `top_k` is below 0.
-        DataError: there are scores of more or fewer labels, or some that are no numbers.
+        DataError: there are scores of more or fewer labels, or some that do not lie in [0, 1].
     """
     if top_k is not None and top_k < 0:
         raise SettingsError(f"top_k is {top_k}; it must be 0 or more, or None for all labels")
-    if np.ndim(scores) != 2 or scores.shape[1] != len(labels) or not np.isfinite(scores).all():
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2 or scores.shape[1] != len(labels) or not ((scores >= 0) & (scores <= 1)).all():
         raise DataError(
-            f"scores of the shape {np.shape(scores)} are given; a row has {len(labels)} finite numbers, one a label",
-            hint="give what `scores` returns",
+            f"scores of the shape {scores.shape} are given; a row has {len(labels)} numbers from 0 to 1, one a label",
+            hint="give what `scores` returns, and not `logits`",
         )
     decided, unsure = decision.apply(scores), decision.needs_person(scores)
     # Sorting those of ten thousand labels would be the work.

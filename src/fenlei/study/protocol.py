@@ -45,6 +45,19 @@ class StudyRows:
         return {"train": len(self.train), "dev": len(self.dev), "judged": len(self.judged)}
 
 
+def require_training(settings: TrainSettings) -> None:
+    """Refuse several seeds of what has no chance in it.
+
+    Raises:
+        SettingsError: nothing is trained.
+    """
+    if settings.epochs == 0:
+        raise SettingsError(
+            "--seeds is for training; with --epochs 0, the linear probe alone, every seed gives the same",
+            hint="leave out --seeds, or --epochs 0",
+        )
+
+
 def study_sizes(rows: int, most: int | None = None) -> dict[str, int]:
     """How many of `rows` rows to train on, for dev and to judge on.
 

@@ -15,7 +15,7 @@ from fenlei.judge.report import FIGURE_NAMES
 from fenlei.plain_table import aligned
 from fenlei.predict.classifier import Classifier
 from fenlei.runtime import Runtime
-from fenlei.study.protocol import CIRCUMSTANCES, settle_folder
+from fenlei.study.protocol import CIRCUMSTANCES, require_training, settle_folder
 from fenlei.text.example import Example
 from fenlei.train.checkpoint import can_go_on
 from fenlei.train.config import TrainSettings
@@ -116,11 +116,7 @@ def train_seeds(
     """
     if count < 2:
         raise SettingsError(f"--seeds is {count}; a spread needs 2 or more")
-    if settings.epochs == 0:
-        raise SettingsError(
-            "--seeds is for training; with --epochs 0, the linear probe alone, every seed gives the same",
-            hint="leave out --seeds, or --epochs 0",
-        )
+    require_training(settings)
     every = [replace(settings, seed=settings.seed + number) for number in range(count)]
     if not resume:
         delete_seeds(folder)

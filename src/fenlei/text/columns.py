@@ -99,7 +99,8 @@ def find_columns(
     elif choices := _column_of_choices(source):
         found = (choices,)
     else:
-        found = _flag_columns(source, {*texts, id_column, group_column})
+        found = flag_columns(source, {*texts, id_column, group_column})
+        found = found if len(found) > 1 else ()
     if not found:
         raise _not_found(source, "label")
     return Columns(texts, found, id_column, group_column)
@@ -174,8 +175,8 @@ def _column_of_choices(source: RowSource) -> str | None:
     return None
 
 
-def _flag_columns(source: RowSource, others: set[str | None]) -> tuple[str, ...]:
-    """The columns, apart from `others`, whose every cell is a flag and that have a 1; at least two."""
+def flag_columns(source: RowSource, others: Collection[str | None]) -> tuple[str, ...]:
+    """The columns, apart from `others`, whose every cell is a flag and that have a 1."""
     left = dict.fromkeys((column for column in source.columns if column not in others), False)
     for row in source:
         if row.problem is not None:
@@ -186,9 +187,9 @@ def _flag_columns(source: RowSource, others: set[str | None]) -> tuple[str, ...]
                 del left[name]
             else:
                 left[name] |= flag
-        if len(left) < 2:
+        if not left:
             return ()
-    return tuple(name for name, occurs in left.items() if occurs) if sum(left.values()) > 1 else ()
+    return tuple(name for name, occurs in left.items() if occurs)
 
 
 def flag_of(cell: Any) -> bool | None:

@@ -51,6 +51,8 @@ class TextSettings:
 
     def __post_init__(self) -> None:
         wrong = []
+        if type(self.max_tokens) is not int or self.max_tokens < 1:
+            wrong.append(f"--max-tokens is {self.max_tokens!r}; it must be a number of tokens, 1 or more")
         for name, known in (("truncation", Truncation), ("normalize", Normalization), ("window_join", WindowJoin)):
             if (value := getattr(self, name)) not in get_args(known):
                 wrong.append(f"--{name.replace('_', '-')} is {value!r}; accepted are {', '.join(get_args(known))}")

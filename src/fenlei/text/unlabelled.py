@@ -8,7 +8,7 @@ from typing import Any
 from fenlei.errors import DataError
 from fenlei.text.cells import CellError, text_of
 from fenlei.text.columns import is_written, present, text_columns
-from fenlei.text.read import BadRow, ReadOptions
+from fenlei.text.reader import BadRow, ReadOptions
 from fenlei.text.sources import open_rows, rows_of_stdin
 
 
