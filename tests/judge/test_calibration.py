@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fenlei.errors import SettingsError
-from fenlei.judge.calibration import Calibration, fit_calibration, known_method
+from fenlei.judge.calibration import Calibration, _fit_line, fit_calibration, known_method
 from fenlei.judge.reliability import Reliability
 
 
@@ -85,6 +85,26 @@ def test_a_label_that_the_rows_contradict_gets_its_share_and_no_slope(rows, shar
     fitted = fit_calibration(logits, truth, "multilabel", "platt")
     assert fitted.slopes[3] == pytest.approx(0.01)
     assert fitted.apply(logits, "multilabel")[:, 3].mean() == pytest.approx(truth[:, 3].mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(4, 10))
+def test_logits_far_from_zero_are_fitted_as_well(seed):
+    """Where all chances are 0 the curvature vanishes, and a plain Newton step leads nowhere."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((60, 3)) < 0.3).astype(np.uint8)
+    logits = rng.normal(size=truth.shape) * 3 - 35 + 4 * truth
+    slope, intercept = _fit_line(logits, truth.astype(float))
+    model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit((logits + 35).reshape(-1, 1), truth.ravel())
+    assert slope == pytest.approx(model.coef_[0, 0], rel=1e-3)
+    assert intercept == pytest.approx(model.intercept_[0] + 35 * model.coef_[0, 0], rel=1e-3)
+
+
+def test_at_the_least_slope_the_intercept_is_the_best():
+    logits = np.array([[-40.0]] * 8 + [[-10.0]] * 12)
+    truth = np.array([[1.0]] * 6 + [[0.0]] * 2 + [[0.0]] * 12)  # the more, the less likely
+    slope, intercept = _fit_line(logits, truth)
+    assert slope == 0.01
+    assert sigmoid(0.01 * logits + intercept).sum() == pytest.approx(truth.sum())
 
 
 def test_rows_that_are_all_right_do_not_call_for_endless_certainty():

@@ -1,7 +1,7 @@
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from fenlei.text import audit as module
+from fenlei.text import duplicates
 from fenlei.text.audit import Finding, audit_examples
 from fenlei.text.example import Example
 from fenlei.text.tokens import TextEncoder, TextSettings
@@ -97,7 +97,7 @@ def test_templates_are_reported():
 
 
 def test_large_tables_are_searched_for_near_duplicates_only_when_asked(monkeypatch):
-    monkeypatch.setattr(module, "SEARCHED", 2)
+    monkeypatch.setattr(duplicates, "SEARCHED", 2)
     parts = {"a": rows((BASE, "甲"), (BASE.replace("今日", "昨日"), "甲"), ("别的", "甲"))}
     assert "near_not_searched" in by_kind(audit_examples(parts))
     assert "near_duplicates" not in by_kind(audit_examples(parts))

@@ -90,12 +90,6 @@ def test_a_text_with_many_neighbours_leads_to_others_that_those_do_not():
     assert (34, 33) in [(row, earlier) for row, earlier, _ in found.pairs]
 
 
-def test_progress_is_told():
-    told = []
-    find_duplicates([BASE, BASE, "今天有雾"], advance=told.append)
-    assert sum(told) == 2, "equal texts are looked at once"
-
-
 def test_connected_components_through_others():
     numbers = connected(5, [(0, 1), (1, 2), (3, 3)])
     assert numbers[0] == numbers[1] == numbers[2]

@@ -332,6 +332,17 @@ def test_json_that_is_nested_too_deeply(tmp_path):
     assert read_examples(tmp_path / "a.jsonl", SKIP).skipped[0].reason == "broken JSON: nested too deeply"
 
 
+def test_a_number_of_thousands_of_digits_is_a_bad_row_or_a_plain_label(tmp_path):
+    digits = "1" * 5_000
+    (tmp_path / "a.jsonl").write_text(f'{{"text": "文", "label": {digits}}}\n{{"text": "书", "label": "甲"}}')
+    assert read_examples(tmp_path / "a.jsonl", SKIP).skipped[0].reason == "broken JSON: a number of thousands of digits"
+    (tmp_path / "a.json").write_text(f'[{{"text": "文", "label": {digits}}}]')
+    with pytest.raises(DataError, match="is no valid JSON: a number of thousands of digits"):
+        read_examples(tmp_path / "a.json")
+    (tmp_path / "a.csv").write_text(f"text,label\n文,[{digits}]\n")
+    assert read_examples(tmp_path / "a.csv").examples[0].labels == (f"[{digits}]",)
+
+
 def test_the_identity_of_a_source_changes_with_its_content(tmp_path):
     folder = tmp_path / "语料"
     (folder / "甲").mkdir(parents=True)

@@ -26,6 +26,13 @@ def test_rows_of_one_part_that_stand_in_a_later_one():
     assert [leak.row for leak in find_leaks(parts, near=False)] == ["2"]
 
 
+def test_a_text_with_the_same_3_grams_is_no_exact_leak():
+    [leak] = find_leaks({"train": rows("哈哈哈哈"), "test": rows("哈哈哈哈哈")})
+    assert (leak.similarity, leak.exact) == (1, False)
+    [leak] = find_leaks({"train": rows("哈哈哈哈"), "test": rows("哈哈哈哈哈", "哈哈哈哈")})
+    assert (leak.other_row, leak.exact) == ("2", True)
+
+
 def test_rows_that_repeat_within_a_part_are_no_leak():
     assert find_leaks({"train": rows(BASE, BASE), "test": rows("别的")}) == ()
     assert find_leaks({"train": [], "test": rows("别的")}) == ()

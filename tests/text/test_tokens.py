@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from fenlei.encoders.tokenizer import load_tokenizer
 from fenlei.errors import EncoderError, SettingsError
 from fenlei.text.batches import pack
 from fenlei.text.example import pair_texts
@@ -62,6 +63,16 @@ def test_longer_texts_are_read_in_windows():
     assert encoder.window_spans("一二三四五六七八九十") == [(0, 4), (3, 7), (6, 10)]
     assert encoder.window_spans("一二") == [(0, 2)]
     assert encoder.window_spans("") == [(0, 0)]
+
+
+@pytest.mark.parametrize("lead", ["\x01", "\x01\x02\x03", "\x7f\x7f", "\n\n", "\x01\n "])
+def test_spans_begin_right_behind_control_characters(starter_folder, lead):
+    settings = TextSettings(max_tokens=8, truncation="windows", window_overlap=0)
+    encoder, plain = TextEncoder(load_tokenizer(starter_folder).tokenizer, settings), "一二三四五六七八九十甲乙丙丁"
+    expected = [plain[begin:end] for begin, end in encoder.window_spans(plain)]
+    found = [f"{lead}{plain}"[begin:end].lstrip(lead) for begin, end in encoder.window_spans(f"{lead}{plain}")]
+    assert "".join(found) == plain
+    assert found == expected
 
 
 def test_more_windows_than_allowed_are_cut_and_counted():

@@ -178,7 +178,7 @@ class _Answers:
         """The label names in an answer, whatever they are joined with."""
         if isinstance(answer, str) and answer.strip().startswith(("[", '{"')) and answer.strip() not in self._known:
             # Otherwise a name that begins like JSON.
-            with suppress(json.JSONDecodeError, RecursionError):
+            with suppress(ValueError, RecursionError):
                 answer = json.loads(answer)
         if isinstance(answer, dict):
             answer = answer.get("choices")

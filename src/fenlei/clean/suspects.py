@@ -15,7 +15,7 @@ from fenlei.clean.evidence import Evidence
 from fenlei.counted import counted
 from fenlei.judge.label_errors import find_label_errors
 from fenlei.plain_table import aligned
-from fenlei.text.duplicates import SEARCHED, Duplicates, connected, find_duplicates
+from fenlei.text.duplicates import Duplicates, connected, find_duplicates
 from fenlei.text.example import Example, readable_text
 
 Kind = Literal["same_text", "wrong_label", "missing_label", "similar_text"]
@@ -158,8 +158,7 @@ def find_suspects(
     """
     labels, given = evidence.labels, evidence.labels.encode(examples, evidence.task) != 0
     errors = find_label_errors(given, evidence.scores, evidence.known, evidence.task)
-    search = len(examples) <= SEARCHED if near is None else near
-    duplicates = find_duplicates([example.text for example in examples], near=search)
+    duplicates = find_duplicates([example.text for example in examples], near=near)
     same, similar = _disagreements(examples, duplicates)
     scored = errors.suspects().tolist()
     tiers: list[list[int]] = [
@@ -200,7 +199,7 @@ def find_suspects(
         kinds=kinds,
         seen=int(evidence.seen.sum()),
         unlearned=int(((given & ~evidence.known).any(axis=1) & ~evidence.seen).sum()),
-        near=search,
+        near=duplicates.searched,
         source=evidence.source,
         labels=labels.names,
     )

@@ -106,7 +106,7 @@ def without_leaks(parts: Parts, leaks: str, listed: Path, console: "Console") ->
         )
     if not found:
         return parts
-    exact = sum(leak.similarity == 1 for leak in found)
+    exact = sum(leak.exact for leak in found)
     shown = "; ".join(f"row {leak.row} = {leak.other_part} row {leak.other_row}" for leak in found[:5])
     message = (
         f"{counted(len(found), 'training row stands', 'training rows stand')} in dev or test too ({exact:,} exactly), "

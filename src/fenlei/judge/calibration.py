@@ -30,7 +30,7 @@ _BELOW_ONE = float(np.nextafter(1.0, 0.0))
 # A slope below this would all but erase what the classifier says.
 _LEAST_SLOPE = 1e-2
 
-# Newton's method on a convex loss: many more steps than it ever took.
+# Newton's method on a convex loss: more steps than it takes.
 _STEPS = 100
 _SMALL_STEP = 1e-9
 
@@ -118,13 +118,22 @@ def _fit_line(
     with_intercept: bool = True,
     drawn_to: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
-    """Slope and intercept of a logistic regression on all cells of a (B, c) table, by damped Newton steps.
+    """Slope and intercept of a logistic regression on all cells of a (B, c) table.
 
     `targets` are chances; `drawn_to` is the middle of the prior.
     """
-    line = np.array(drawn_to or (1.0, 0.0))
-    center, prior = line.copy(), 1.0 if drawn_to else 0.0
-    free = slice(0, 2 if with_intercept else 1)
+    center, prior = np.array(drawn_to or (1.0, 0.0)), 1.0 if drawn_to else 0.0
+    line = _newton(logits, targets, center, center, prior, slice(0, 2 if with_intercept else 1))
+    if line[0] < _LEAST_SLOPE:
+        # The loss is convex, so the best line that is allowed has the least slope.
+        line = np.array([_LEAST_SLOPE, 0.0])
+        if with_intercept:
+            line = _newton(logits, targets, line, center, prior, slice(1, 2))
+    return float(line[0]), float(line[1])
+
+
+def _newton(logits: Floats, targets: Floats, line: Floats, center: Floats, prior: float, free: slice) -> Floats:
+    """From `line` to the least loss, by damped Newton steps in its `free` numbers."""
     loss = _line_loss(logits, targets, line, center, prior)
     for _ in range(_STEPS):
         gradient, curvature = prior * (line - center), prior * np.eye(2) + 1e-9 * np.eye(2)
@@ -135,17 +144,13 @@ def _fit_line(
             cross = (weight * x).sum()
             curvature = curvature + np.array([[(weight * x * x).sum(), cross], [cross, weight.sum()]])
         step = np.zeros(2)
-        # At its bound the slope stays, and the intercept moves by itself.
-        held = line[0] <= _LEAST_SLOPE and gradient[0] > 0
-        if held and not with_intercept:
-            break
-        now = slice(1, 2) if held else free
-        step[now] = np.linalg.solve(curvature[now, now], gradient[now])
+        step[free] = np.linalg.solve(curvature[free, free], gradient[free])
+        # Where all chances are 0 or 1 the curvature vanishes: no logit moves further than from one end to the middle.
+        step /= max(1.0, float(np.abs(step[0] * logits + step[1]).max()) / LARGEST_LOGIT)
         # Far from its minimum a Newton step overshoots: halve it until the loss falls.
         size = 1.0
         while True:
             tried = line - size * step
-            tried[0] = max(tried[0], _LEAST_SLOPE)
             tried_loss = _line_loss(logits, targets, tried, center, prior)
             if tried_loss <= loss or size < _SMALL_STEP:
                 break
@@ -155,7 +160,7 @@ def _fit_line(
             line, loss = tried, tried_loss
         if moved < _SMALL_STEP:
             break
-    return float(line[0]), float(line[1])
+    return line
 
 
 def _line_loss(logits: Floats, targets: Floats, line: Floats, center: Floats, prior: float) -> float:

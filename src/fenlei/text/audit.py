@@ -121,7 +121,6 @@ def audit_examples(
     examples = [example for part in parts.values() for example in part]
     texts = [example.text for example in examples]
     names = _row_names(parts)
-    search = len(texts) <= SEARCHED if near is None else near
     table = text_encoder.encode(texts) if text_encoder else None
     label_rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(parts, 0))
     for part, rows in parts.items():
@@ -130,7 +129,7 @@ def audit_examples(
                 label_rows[label][part] += 1
     labels = dict(sorted(label_rows.items(), key=lambda item: (-sum(item[1].values()), item[0])))
     together = Counter(pair for example in examples for pair in combinations(sorted(example.labels or ()), 2))
-    duplicates = find_duplicates(texts, near=search)
+    duplicates = find_duplicates(texts, near=near)
     findings = [
         *more,
         *_findings_of_texts(examples, names, duplicates),
@@ -139,7 +138,7 @@ def audit_examples(
         *_findings_of_blank_labels(examples, names, task),
         *_findings_of_leaks(parts, duplicates),
     ]
-    if not search and near is None:
+    if not duplicates.searched and near is None:
         message = f"more than {SEARCHED:,} rows: near duplicates were not searched; --near does it, in minutes"
         findings.append(Finding("near_not_searched", "remark", len(texts), message))
     return Audit(
@@ -283,7 +282,7 @@ def _findings_of_leaks(parts: Mapping[str, Sequence[Example]], duplicates: Dupli
         found[leak.part, leak.other_part].append(leak)
     findings = []
     for (part, other), leaks in found.items():
-        exact = sum(leak.similarity == 1 for leak in leaks)
+        exact = sum(leak.exact for leak in leaks)
         standing = f"row of {part} stands", f"rows of {part} stand"
         message = f"{counted(len(leaks), *standing)} in {other} too, {exact:,} of them exactly"
         rows = tuple(f"{leak.row} = {leak.other_row}" for leak in leaks[:_SHOWN_ROWS])

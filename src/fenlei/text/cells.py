@@ -157,7 +157,7 @@ class LabelCells:
 def _parsed(cell: Any) -> Any:
     """What a cell of JSON holds; any other as it is."""
     if isinstance(cell, str) and cell.strip().startswith(_JSON):
-        with suppress(json.JSONDecodeError, RecursionError):
+        with suppress(ValueError, RecursionError):
             return json.loads(cell)
     return cell
 

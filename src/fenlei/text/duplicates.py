@@ -4,7 +4,7 @@ Shapes: B texts.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +41,13 @@ class Duplicates:
         exact: (B,) int64; equal numbers for texts of equal `canonical_text`, the number of the first such row.
         near: (B,) int64; equal numbers for texts of one cluster, exact duplicates included.
         pairs: the verified near duplicates (row, earlier row, Jaccard similarity), without the exact ones.
+        searched: whether near duplicates were looked for.
     """
 
     exact: NDArray[np.int64]
     near: NDArray[np.int64]
     pairs: tuple[tuple[int, int, float], ...]
+    searched: bool = True
 
     def giants(self) -> list[NDArray[np.int64]]:
         """Rows of the clusters of different texts that are too large to be copies of one, largest first."""
@@ -64,9 +66,7 @@ class Duplicates:
         return numbers
 
 
-def find_duplicates(
-    texts: Sequence[str], *, near: bool = True, advance: Callable[[int], None] = lambda texts: None
-) -> Duplicates:
+def find_duplicates(texts: Sequence[str], *, near: bool | None = None) -> Duplicates:
     """The exact and near duplicates among B texts.
 
     Candidates come from MinHash signatures in a locality-sensitive index (Broder 1997; Leskovec et al.,
@@ -74,16 +74,16 @@ def find_duplicates(
 
     Args:
         texts: as read; compared in their canonical form.
-        near: False: exact duplicates only.
-        advance: called with the number of texts done, for progress.
+        near: whether near duplicates are looked for; None: among up to 200,000 texts.
     """
     first_row: dict[str, int] = {}
     canonical = [canonical_text(text) for text in texts]
     exact = np.array([first_row.setdefault(text, row) for row, text in enumerate(canonical)], dtype=np.int64)
-    if not near:
-        return Duplicates(exact, exact, ())
-    pairs = tuple(_near_pairs(canonical, sorted(first_row.values()), advance))
-    return Duplicates(exact, _clusters(exact, pairs), pairs)
+    if not (len(texts) <= SEARCHED if near is None else near):
+        return Duplicates(exact, exact, (), searched=False)
+    pairs = tuple(_near_pairs(canonical, sorted(first_row.values())))
+    links = [*enumerate(exact.tolist()), *((row, other) for row, other, _ in pairs)]
+    return Duplicates(exact, connected(len(texts), links), pairs)
 
 
 def ngrams_of(text: str) -> frozenset[str]:
@@ -97,9 +97,7 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return shared / (len(one) + len(other) - shared)
 
 
-def _near_pairs(
-    texts: Sequence[str], rows: Sequence[int], advance: Callable[[int], None]
-) -> list[tuple[int, int, float]]:
+def _near_pairs(texts: Sequence[str], rows: Sequence[int]) -> list[tuple[int, int, float]]:
     """The verified pairs among the `rows`, whose texts differ."""
     from datasketch import MinHash, MinHashLSH
 
@@ -122,20 +120,11 @@ def _near_pairs(
         if len(found) < (_INDEXED_OF_CLUSTER if nearest >= _NEARLY_SAME else _INDEXED_APART):
             index.insert(row, signature, check_duplication=False)
             ngrams[row] = own
-        advance(1)
     return pairs
 
 
 def _ngrams(text: str) -> frozenset[str]:
     return frozenset(text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1)))
-
-
-def _clusters(exact: NDArray[np.int64], pairs: Sequence[tuple[int, int, float]]) -> NDArray[np.int64]:
-    """(B,) the numbers of the connected components of exact and near links."""
-    return connected(
-        len(exact),
-        [*enumerate(exact.tolist()), *((row, other) for row, other, _ in pairs)],
-    )
 
 
 def connected(count: int, links: Sequence[tuple[int, int]]) -> NDArray[np.int64]:

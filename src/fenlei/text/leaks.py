@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.csv_text import csv_text
-from fenlei.text.duplicates import SEARCHED, Duplicates, find_duplicates, jaccard, ngrams_of
+from fenlei.text.duplicates import Duplicates, find_duplicates, jaccard, ngrams_of
 from fenlei.text.example import Example
 
 
@@ -18,7 +18,8 @@ class Leak:
     Attributes:
         part, row: the part and the row's id.
         other_part, other_row: where the text stands too, at its most similar.
-        similarity: Jaccard similarity of the two texts' character 3-grams; 1 for exact duplicates.
+        similarity: Jaccard similarity of the two texts' character 3-grams.
+        exact: whether the texts are the same, and not only their 3-grams.
     """
 
     part: str
@@ -26,6 +27,7 @@ class Leak:
     other_part: str
     other_row: str
     similarity: float
+    exact: bool
 
 
 def find_leaks(
@@ -44,7 +46,7 @@ def find_leaks(
     names = [name for name, examples in parts.items() for _ in examples]
     examples = [example for part in parts.values() for example in part]
     texts = [example.text for example in examples]
-    duplicates = duplicates or find_duplicates(texts, near=len(texts) <= SEARCHED if near is None else near)
+    duplicates = duplicates or find_duplicates(texts, near=near)
     number_of_part = {name: number for number, name in enumerate(parts)}
     part_of_row = np.array([number_of_part[name] for name in names], dtype=np.int64)
     found: dict[int, Leak] = {}
@@ -58,22 +60,22 @@ def find_leaks(
         nearest = {key: _nearest(key, first_row, grams) for key in first_row}
         for row, key in key_of_row.items():
             if (other := nearest[key]) is not None:
-                likeness, at = other
-                found[row] = Leak(names[row], examples[row].id, names[at], examples[at].id, likeness)
+                exact, likeness, at = other
+                found[row] = Leak(names[row], examples[row].id, names[at], examples[at].id, likeness, exact)
     return tuple(found[row] for row in sorted(found))
 
 
 def _nearest(
     key: tuple[int, int], first_row: Mapping[tuple[int, int], int], grams: Mapping[int, frozenset[str]]
-) -> tuple[float, int] | None:
-    """The similarity and the row of the text in a later part that is most like that of `key`, a part and a text."""
+) -> tuple[bool, float, int] | None:
+    """Of the text in a later part most like that of `key`, a part and a text: whether the same, how like, its row."""
     part, text = key
-    best: tuple[float, int] | None = None
+    best: tuple[bool, float, int] | None = None
     for (other_part, other_text), row in first_row.items():
         if other_part > part:
             likeness = 1.0 if other_text == text else jaccard(grams[first_row[key]], grams[row])
-            if best is None or likeness > best[0]:
-                best = likeness, row
+            if best is None or (other_text == text, likeness) > best[:2]:
+                best = other_text == text, likeness, row
     return best
 
 

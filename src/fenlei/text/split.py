@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import DataError, SettingsError
-from fenlei.text.duplicates import SEARCHED, connected, find_duplicates
+from fenlei.text.duplicates import connected, find_duplicates
 from fenlei.text.example import Example
 from fenlei.text.labels import LabelSet, Task, settle_task
 from fenlei.text.stratify import stratify
@@ -141,8 +141,7 @@ def _groups(examples: Sequence[Example], near: bool | None) -> NDArray[np.int64]
     """(B,) a number for each example, 0 … groups - 1 in the order of their first rows."""
     if not examples:
         return np.zeros(0, dtype=np.int64)
-    search = len(examples) <= SEARCHED if near is None else near
-    together = find_duplicates([example.text for example in examples], near=search).together()
+    together = find_duplicates([example.text for example in examples], near=near).together()
     links = []
     for keys in (together.tolist(), [example.group for example in examples]):
         first_row: dict[Hashable, int] = {}

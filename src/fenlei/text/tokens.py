@@ -3,6 +3,7 @@
 Shapes: B texts, T tokens of one text.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -185,13 +186,22 @@ class TextEncoder:
         parts = text.split(PAIR, 1)
         normalized, origins = aligned(parts[-1], self._settings.normalize)
         first = [normalize(part, self._settings.normalize) for part in parts[:-1]]
-        encodings = [self._tokenizer.encode(part, add_special_tokens=False) for part in [*first, normalized]]
-        offsets = encodings[-1].offsets
-        room = self._rooms([len(one.ids) for one in encodings])[-1]
+        offsets = self._offsets(normalized)
+        lengths = [len(self._tokenizer.encode(part, add_special_tokens=False).ids) for part in first]
+        room = self._rooms([*lengths, len(offsets)])[-1]
         if len(offsets) <= room:
             return [(0, len(parts[-1]))]
         spans = [(offsets[begin][0], offsets[end - 1][1]) for begin, end in self._ranges(len(offsets), room)]
         return [(origins[begin][0], origins[end - 1][1]) for begin, end in spans]
+
+    def _offsets(self, text: str) -> list[tuple[int, int]]:
+        """Where each token begins and ends in the text."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        lead = next((place for place, sign in enumerate(text) if unicodedata.category(sign) != "Cc"), 0)
+        # Behind control characters that sentencepiece drops, tokenizers 0.23 counts from the first that it keeps.
+        if lead and (bare := self._tokenizer.encode(text[lead:], add_special_tokens=False)).ids == encoding.ids:
+            return [(begin + lead, end + lead) for begin, end in bare.offsets]
+        return list(encoding.offsets)
 
     @cached_property
     def _pairs(self) -> "_PairTemplate":

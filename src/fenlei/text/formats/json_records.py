@@ -43,7 +43,9 @@ def _rows(path: Path, encoding: str) -> Iterator[Row]:
         if _begins_with(file, "["):
             try:
                 records = json.load(file)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except UnicodeDecodeError:
+                raise  # told with its place by `reported`
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path} is no valid JSON: {_reason(error)}") from error
             yield from (_row(number, record) for number, record in enumerate(records, 1))
             return
@@ -52,14 +54,14 @@ def _rows(path: Path, encoding: str) -> Iterator[Row]:
                 continue
             try:
                 yield _row(number, json.loads(line))
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 yield Row(number, {"": line.strip()[:80]}, f"broken JSON: {_reason(error)}")
 
 
-def _reason(error: json.JSONDecodeError | RecursionError) -> str:
+def _reason(error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} (line {error.lineno}, column {error.colno})"
-    return "nested too deeply"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number of thousands of digits"
 
 
 def _row(number: int, record: Any) -> Row:
