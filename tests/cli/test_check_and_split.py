@@ -72,7 +72,7 @@ def test_check_mends_what_needs_no_judgement(fenlei, files, tmp_path):
         "removed: the text is empty",
         "left: row 2 has the same text as 汽车",
     ]
-    assert "4 rows; 2 changes listed in" in done.err
+    assert "4 rows; 1 change, 1 left for a person; all listed in" in done.err
     refused = fenlei("check", *files, "--encoder", "none", "--fix", tmp_path / "x.csv", expect=1)
     assert "--fix mends one file at a time, and 2 are given" in refused.err
 

@@ -174,9 +174,17 @@ def test_a_multiclass_task_gives_exactly_one_label(tiny_encoder, tmp_path):
 
 
 def test_settings_and_more_beside_them_are_refused():
-    with pytest.raises(SettingsError, match="settings are given, and epochs, seed beside them") as caught:
+    with pytest.raises(SettingsError, match="settings= is given, and epochs, seed beside it") as caught:
         Classifier.train(rows(10, 1), settings=TrainSettings(), epochs=5, seed=1)
-    assert "dataclasses.replace(settings, epochs=5)" in caught.value.hint
+    assert "dataclasses.replace(settings, …)" in caught.value.hint
+    with pytest.raises(SettingsError, match="runtime= is given, and threads beside it"):
+        Classifier.train(rows(10, 1), runtime=open_runtime(), threads=1)
+
+
+def test_training_computes_where_it_is_told_as_loading_does(tiny_encoder):
+    where = {"device": "cpu", "precision": "float32", "threads": 1}
+    found = Classifier.train(rows(40, 1), encoder=str(tiny_encoder), epochs=0, max_tokens=40, **where)
+    assert {name: found.fingerprint()[name] for name in where} == where
 
 
 def test_a_dev_part_that_was_trained_on_is_refused_or_told(tiny_encoder):
@@ -192,7 +200,7 @@ def test_a_dev_part_that_was_trained_on_is_refused_or_told(tiny_encoder):
 
 
 def test_one_string_is_no_list_of_texts(trained):
-    with pytest.raises(DataError, match="takes a list of texts"):
+    with pytest.raises(DataError, match="a list of texts is needed"):
         trained.predict("球队今天进决赛")
 
 
@@ -204,8 +212,8 @@ def test_one_string_is_no_list_of_texts(trained):
         ([5], r"text 1 of 1 is '5' of the type int"),
         (b"abc", r"text 1 of 3 is '97' of the type int"),
         (["\ud800坏"], r"text 1 of 1 has half a character, '\\ud800', at 0"),
-        (pl.DataFrame({"text": TEXTS}), "takes a list of texts, and this is a DataFrame"),
-        ({"text": TEXTS}, "takes a list of texts, and this is a dict"),
+        (pl.DataFrame({"text": TEXTS}), "a list of texts is needed, and this is a DataFrame"),
+        ({"text": TEXTS}, "a list of texts is needed, and this is a dict"),
     ],
     ids=str,
 )

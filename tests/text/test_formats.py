@@ -317,6 +317,8 @@ def test_patterns_and_names_of_parts(tmp_path):
     assert [file.name for file in files] == ["a.csv", "b.csv", "a.csv"]
     assert part_names(files) == [files[0].as_posix(), "b", files[2].as_posix()]
     assert len({row.id for row in read_examples(str(tmp_path / "*" / "*.csv")).examples}) == 3
+    with pytest.raises(DataError, match="files are needed, and this is a DataFrame"):
+        find_files(pl.DataFrame({"text": ["文"]}))
     with pytest.raises(DataError, match=r"no file fits the pattern .*\*\.tsv"):
         find_files(str(tmp_path / "*.tsv"))
     with pytest.raises(DataError, match=r"b\.csv is given more than once"):

@@ -7,6 +7,7 @@ import typer
 
 from fenlei.cli import options
 from fenlei.cli.flags import with_flags
+from fenlei.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,9 @@ def check(
         rows, changes = repair(table)
         write_examples(fix, rows)
         write_csv(log, changes_csv(changes))
-        say(console, f"fixed      {fix}: {len(rows):,} rows; {len(changes):,} changes listed in {log}")
+        left = sum(change.is_left for change in changes)
+        done = counted(len(changes) - left, "change", "changes")
+        say(console, f"fixed      {fix}: {len(rows):,} rows; {done}, {left:,} left for a person; all listed in {log}")
 
 
 def _findings_of_reading(tables: "dict[str, Table]") -> "Iterator[Finding]":

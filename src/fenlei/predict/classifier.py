@@ -146,18 +146,20 @@ class Classifier:
             resume: go on from the newest checkpoint there.
             keep_fingerprints: keep 16-byte hashes of the texts in the bundle, so that an evaluation can tell which
                 rows it was made of. Who has a text can find out by them whether it was among these.
-            more: a recipe and fields of `TrainSettings`, in place of `settings`.
+            more: a recipe and fields of `TrainSettings` in place of `settings`; what `load` takes, of `runtime`.
 
         Raises:
             FenleiError: the data, the settings or the encoder cannot be used; see `fenlei.errors`.
         """
-        if settings and more:
-            raise SettingsError(
-                f"settings are given, and {', '.join(more)} beside them",
-                hint="put all into the settings: dataclasses.replace(settings, epochs=5)",
-            )
+        where = {name: more.pop(name) for name in ("device", "precision", "threads") if name in more}
+        for what, whole, beside in (("settings", settings, more), ("runtime", runtime, where)):
+            if whole and beside:
+                raise SettingsError(
+                    f"{what}= is given, and {', '.join(beside)} beside it",
+                    hint=f"put all into one: dataclasses.replace({what}, …)",
+                )
         settings = settings or settings_of(**more)
-        runtime = runtime or open_runtime()
+        runtime = runtime or open_runtime(**where)
         train_rows = examples_of(examples)
         settings = replace(settings, task=settings.task or settle_task(train_rows))
         if dev is None:

@@ -46,10 +46,10 @@ def list_of_texts(texts: Iterable[str]) -> list[str]:
         DataError: it is one string or a whole table, or holds something that is no text; says where.
     """
     if isinstance(texts, str):
-        raise DataError("predict takes a list of texts, and this is one string", hint="write [text]")
+        raise DataError("a list of texts is needed, and this is one string", hint="write [text]")
     if isinstance(texts, Mapping) or hasattr(texts, "columns"):
         raise DataError(
-            f"predict takes a list of texts, and this is a {type(texts).__name__}",
+            f"a list of texts is needed, and this is a {type(texts).__name__}",
             hint="give one column of it, such as table['text']",
         )
     listed = list(texts)

@@ -10,6 +10,8 @@ from fenlei.text.labels import without_spelling
 from fenlei.text.normalize import normalize
 from fenlei.text.read import Table
 
+_LEFT = "left:"
+
 
 @dataclass(frozen=True)
 class Change:
@@ -25,6 +27,11 @@ class Change:
     change: str
     before: str
     after: str
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nothing was done."""
+        return self.change.startswith(_LEFT)
 
 
 def repair(table: Table) -> tuple[tuple[Example, ...], tuple[Change, ...]]:
@@ -55,7 +62,7 @@ def repair(table: Table) -> tuple[tuple[Example, ...], tuple[Change, ...]]:
             continue
         if first is not mended:
             labels, others = "|".join(mended.labels or ()), "|".join(first.labels or ())
-            changes.append(Change(example.id, f"left: row {first.id} has the same text as {others}", labels, labels))
+            changes.append(Change(example.id, f"{_LEFT} row {first.id} has the same text as {others}", labels, labels))
         kept.append(mended)
     return tuple(kept), tuple(changes)
 

@@ -72,8 +72,13 @@ def find_files(paths: str | Path | Sequence[str | Path]) -> list[Path]:
     """The files meant by paths and patterns such as `data/*.csv`, which not every shell resolves.
 
     Raises:
-        DataError: a pattern fits no file, or a file is meant twice.
+        DataError: a pattern fits no file, or a file is meant twice; it is a table and no path.
     """
+    if hasattr(paths, "columns"):
+        raise DataError(
+            f"files are needed, and this is a {type(paths).__name__}",
+            hint="`examples_from(table[…], table[…])` makes examples of its columns",
+        )
     files: list[Path] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         if Path(path).exists() or not has_magic(str(path)):
