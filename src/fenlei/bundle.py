@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 import fenlei
-from fenlei.atomic import atomic_file, atomic_folder
+from fenlei.atomic import atomic_file, atomic_folder, is_occupied
+from fenlei.digests import digest_of_arrays
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer, save_tokenizer
 from fenlei.errors import BundleError, FenleiError
 from fenlei.judge.blend import Blend
@@ -98,10 +99,7 @@ class Bundle:
 
     def _weights(self) -> str:
         """One number for the weights of the classifier."""
-        digest = hashlib.blake2b(digest_size=16)
-        for weight in self.classifier.state_dict().values():
-            digest.update(weight.numpy(force=True).tobytes())
-        return digest.hexdigest()
+        return digest_of_arrays(self.classifier.weights())
 
     def write(self, folder: Path, *, overwrite: bool = False) -> None:
         """Write the bundle to `folder`, whole or not at all.
@@ -228,11 +226,11 @@ def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
     Raises:
         BundleError: something is there and `overwrite` is false, or it is not a bundle.
     """
-    if not folder.exists():
+    if not is_occupied(folder):
         return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists()):
+    if not (folder / MANIFEST).exists():
         raise BundleError(f"{folder} exists and is not a bundle", hint="name another --out")
-    if any(folder.iterdir()) and not overwrite:
+    if not overwrite:
         raise BundleError(f"{folder} already holds a bundle", hint="name another --out, or add --overwrite")
 
 

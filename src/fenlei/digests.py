@@ -1,7 +1,12 @@
-"""SHA-256 of files and folders: whether something is still what it was."""
+"""Digests of files, folders and arrays: whether something is still what it was."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def sha256_of(path: Path) -> str:
@@ -12,3 +17,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_arrays(arrays: Iterable[NDArray[Any]]) -> str:
+    """BLAKE2b of the bytes of many arrays, one after the other."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

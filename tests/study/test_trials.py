@@ -148,6 +148,6 @@ def test_a_damaged_run_is_named(study, tmp_path):
 
 
 def test_a_variant_with_a_wrong_loss_is_found_before_the_first_run(drawn, settings, tmp_path):
-    with pytest.raises(SettingsError, match="odd: the loss 'ce' is none for multilabel; accepted are zlpr, bce"):
+    with pytest.raises(SettingsError, match="--loss is 'ce'; for multilabel accepted are zlpr, bce"):
         run_trials(tmp_path, drawn, {"zlpr": {}, "odd": {"loss": "ce"}}, [1], settings, RUNTIME, Journal())
     assert not list(tmp_path.iterdir())

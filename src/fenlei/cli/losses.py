@@ -44,9 +44,8 @@ def losses(
 
     from fenlei.atomic import alone_at
     from fenlei.cli.reading import json_text, print_data, read_labelled, require_apart, say
-    from fenlei.errors import SettingsError
     from fenlei.journal import Journal
-    from fenlei.model.losses import LOSS_NAMES
+    from fenlei.model.losses import LOSS_NAMES, known_loss
     from fenlei.runtime import open_runtime
     from fenlei.study.protocol import draw_rows, require_training, settle_folder, study_sizes
     from fenlei.study.trials import compare_trials, find_trials, run_trials
@@ -62,12 +61,9 @@ def losses(
     require_apart(out, data)
     examples = read_labelled(data, read_options, console, task=settings.task)
     drawn = draw_rows(examples, settings.task, **study_sizes(len(examples), rows), seed=settings.seed)
-    accepted = LOSS_NAMES[drawn.task]
-    default = accepted[0]
-    chosen = accepted if names is None else [name.strip() for name in names.split(",")]
-    if unknown := [name for name in chosen if name not in accepted]:
-        raise SettingsError(f"--losses has {unknown[0]!r}; for {drawn.task} accepted are {', '.join(accepted)}")
-    chosen = list(dict.fromkeys([default, *chosen]))
+    default = known_loss(None, drawn.task)
+    named = LOSS_NAMES[drawn.task] if names is None else map(str.strip, names.split(","))
+    chosen = list(dict.fromkeys([default, *(known_loss(name, drawn.task) for name in named)]))
     counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items())
     say(console, f"rows       {counts} of {len(examples):,} (seed {settings.seed}), the same for every run")
     with alone_at(out):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.atomic import atomic_folder
+from fenlei.atomic import atomic_folder, is_occupied
 from fenlei.encoders.load_report import LoadReport
 from fenlei.encoders.locate import find_prefix, resolve_hub_cache
 from fenlei.encoders.tf_bundle import TensorBundle, open_bundle
@@ -131,7 +131,7 @@ def convert(
 def _check_out(source: Path, out: Path, *, overwrite: bool) -> None:
     if source.resolve().is_relative_to(out.resolve()):
         raise SettingsError(f"{out} holds the source {source} itself", hint="name another folder for the result")
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not is_occupied(out):
         return
     if not overwrite:
         raise SettingsError(f"{out} already exists", hint="name another folder, or give --overwrite to replace it")

@@ -194,9 +194,8 @@ def _slice_key(name: str, extents: Extents) -> bytes:
 
     Source: https://github.com/tensorflow/tensorflow/blob/v1.15.5/tensorflow/core/lib/strings/ordered_code.cc
     """
-    escaped = name.encode().replace(b"\0", b"\0\xff").replace(b"\xff", b"\xff\0")
     numbers = b"".join(_signed(number) for extent in extents for number in extent)
-    return b"\0" + escaped + b"\0\1" + bytes([1, len(extents)]) + numbers
+    return b"\0" + name.encode() + b"\0\1" + bytes([1, len(extents)]) + numbers
 
 
 def _signed(number: int) -> bytes:

@@ -185,7 +185,7 @@ FAMILIES = (
     ),
 )
 
-# How a name ends or begins -> why it is left out. Endings come first: a head has optimizer slotss too.
+# How a name ends or begins -> why it is left out. Endings come first: a head has optimizer slots too.
 DROPPED_ENDINGS = {
     "/adam_m": "optimizer slots",
     "/adam_v": "optimizer slots",

@@ -26,7 +26,7 @@ _FEWEST_ROWS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Blend:
-    """`encoder * logits + baseline * baseline_logits`.
+    """`encoder * logits + baseline * baseline_logits`; with `baseline` 0 the logits as they are.
 
     Attributes:
         encoder, baseline: what each is multiplied with, 0 or more.

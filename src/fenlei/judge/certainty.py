@@ -1,6 +1,6 @@
 """How far a row is from having other labels, under rules: the least change of one margin that changes them.
 
-A margin lifts the parents with it, so labels that stand where they are by the same margin never compete.
+A label's margin also lifts its ancestors, so labels whose margins come from one descendant never compete.
 
 Shapes: B rows, C labels, D levels of parents above the deepest label and itself.
 """

@@ -4,7 +4,7 @@ Shapes: B texts, W windows of texts, T tokens of a window, N tokens of a packed 
 A text within the length limit is one window, and W is B where no text is longer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -117,6 +117,10 @@ class EncoderClassifier(nn.Module):
         """(B, C) float32 logits, in the order of `batch.rows`."""
         return self.sampled(batch, 1)[0]
 
+    def weights(self) -> Iterator[NDArray[Any]]:
+        """All of them, in the order of the state dict."""
+        return (weight.numpy(force=True) for weight in self.state_dict().values())
+
     def sampled(self, batch: PackedBatch, samples: int) -> Tensor:
         """(S, B, C) float32 logits: the head runs S times on the same states, in training under other dropout.
 
@@ -126,7 +130,7 @@ class EncoderClassifier(nn.Module):
         return torch.stack([join_windows(logits, batch.windows) for logits in self.of_windows(batch, samples)])
 
     def of_windows(self, batch: PackedBatch, samples: int = 1) -> list[Tensor]:
-        """S times (W, C) float32 logits: the windows of the first of `batch.rows` in the order of reading, and on."""
+        """S times (W, C) float32 logits: the windows of the first row as they are read, then of the next."""
         if self.padded_because:
             found = [self._padded(batch) for _ in range(samples)]
         else:

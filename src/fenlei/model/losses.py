@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fenlei.errors import SettingsError
 from fenlei.text.labels import Task
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def asymmetric(
     right = targets.bool()
     chance = torch.sigmoid(logits)
     missing = (1 - chance + margin).clamp(max=1)
-    # log sigmoid and log1p lose nothing where a chance is nearly 0.
+    # log sigmoid loses nothing where a chance is nearly 0.
     losses = torch.where(right, -functional.logsigmoid(logits), -torch.log(missing))
     with torch.no_grad():
         fading = torch.where(right, (1 - chance) ** gamma_right, (1 - missing) ** gamma_wrong)
@@ -208,6 +209,18 @@ _BALANCED: dict[str, dict[str, Callable[..., Tensor]]] = {
 
 LOSS_NAMES = {task: (*_UNBALANCED[task], *_BALANCED[task]) for task in _UNBALANCED}
 """The losses of each task; the first is the default."""
+
+
+def known_loss(name: str | None, task: Task) -> str:
+    """The loss of that name; None: the task's first.
+
+    Raises:
+        SettingsError: the task has none of that name.
+    """
+    accepted = LOSS_NAMES[task]
+    if name is not None and name not in accepted:
+        raise SettingsError(f"--loss is {name!r}; for {task} accepted are {', '.join(accepted)}")
+    return name or accepted[0]
 
 
 def loss_named(task: str, name: str, counts: LabelCounts) -> Loss:

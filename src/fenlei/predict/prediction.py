@@ -20,7 +20,7 @@ class Prediction:
 
     Attributes:
         labels: the decided label names, in the label set's order; possibly none.
-        scores: every label's name and calibrated score in [0, 1], highest first.
+        scores: name and calibrated score in [0, 1] of every label, or of the `top_k` asked for; highest first.
         needs_person: whether the answer is so uncertain that a person should look; the decision says how uncertain.
         windows: where the text was read in several windows: for each decided label its name, and first character
             and one past the last of the window that spoke loudest for it. They are counted in the text as given; of

@@ -25,7 +25,7 @@ from fenlei.judge.metrics import Bits
 from fenlei.judge.scores import scores_from_logits
 from fenlei.judge.variants import Answers, VariantTable, compare_variants
 from fenlei.model.classifier import predict_logits
-from fenlei.model.losses import LOSS_NAMES
+from fenlei.model.losses import known_loss
 from fenlei.model.precast import for_prediction
 from fenlei.predict.evaluate import groups_of
 from fenlei.runtime import Runtime
@@ -139,10 +139,8 @@ def run_trials(
         for seed in dict.fromkeys(seeds)
         for name in variants
     ]
-    for name, _, own in plan:
-        if own.loss is not None and own.loss not in LOSS_NAMES[rows.task]:
-            accepted = ", ".join(LOSS_NAMES[rows.task])
-            raise SettingsError(f"{name}: the loss {own.loss!r} is none for {rows.task}; accepted are {accepted}")
+    for _, _, own in plan:
+        known_loss(own.loss, rows.task)
     seconds = []
     for name, seed, _ in plan:
         place, setting = _place(folder, name, seed), dict(variants[name])

@@ -7,12 +7,12 @@ from typing import Any
 from fenlei.encoders.catalog import EncoderSource, open_encoder
 from fenlei.encoders.coverage import measure_coverage
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer
-from fenlei.errors import DataError, SettingsError
+from fenlei.errors import DataError
 from fenlei.journal import Journal
 from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
-from fenlei.model.losses import LOSS_NAMES
+from fenlei.model.losses import known_loss
 from fenlei.runtime import Runtime
 from fenlei.text.example import Example, canonical_text
 from fenlei.text.labels import LabelSet, Task, settle_task
@@ -38,7 +38,7 @@ class Trained:
         text_encoder: the tokenizer with the length limit that was trained with.
         classifier: with the weights of the best epoch, in evaluation mode.
         decision: fitted on the dev part, for the classifier and its baseline.
-        baseline: TF-IDF and a linear model, trained on the same rows with the same truncation.
+        baseline: TF-IDF and a linear model, trained on the same rows, of which it reads the whole text.
         settings: as given.
         facts: what else is worth keeping, as JSON.
     """
@@ -95,9 +95,7 @@ def train(
             hint="check the label column and the separator (--label-column, --label-separator)",
         )
     _require_apart(train_rows, dev_rows, journal)
-    loss_name = settings.loss or LOSS_NAMES[task][0]
-    if loss_name not in LOSS_NAMES[task]:
-        raise SettingsError(f"--loss is {loss_name!r}; for {task} accepted are {', '.join(LOSS_NAMES[task])}")
+    loss_name = known_loss(settings.loss, task)
     # A label that dev alone has is told before an encoder is fetched.
     dev_truth = labels.encode(dev_rows, task)
     source = open_encoder(settings.encoder)
@@ -148,13 +146,13 @@ def train(
     folds = Folds(trainer, train_rows, settings.folds, checkpoint_folder) if settings.folds else None
     # Before the folds: a run that cannot be resumed is refused before their work.
     trainer.begin(start, checkpoint_folder, must_resume=folds is None)
-    fold_scores = folds.scores() if folds else None
+    fold_logits = folds.logits() if folds else None
     fitted = trainer.fit(start, checkpoint_folder)
     baseline = trainer.fit_baseline(start)
     held_out = HeldOut(fitted.dev_logits, trainer.baseline_logits(baseline, dev_rows), dev_truth, "dev")
-    if fold_scores:
+    if fold_logits:
         source_of_rows = f"{settings.folds} folds of train"
-        held_out = held_out.with_more(**fold_scores, truth=start.part.truth.toarray(), source=source_of_rows)
+        held_out = held_out.with_more(**fold_logits, truth=start.part.truth.toarray(), source=source_of_rows)
     decision = FittedDecision.fit(held_out, task, DecisionPlan())
     if decision.blend.baseline:
         journal.say(f"blend      {decision.blend} logits, the shares that held-out rows speak for")

@@ -3,8 +3,7 @@
 Shapes: B texts, C labels.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fenlei.digests import digest_of_arrays
 from fenlei.errors import SettingsError
 from fenlei.journal import Journal
 from fenlei.judge.decision import Decision
@@ -111,8 +111,8 @@ class Trainer:
         circumstances = {
             "settings": self.settings.to_dict(),
             "labels": list(self.labels.names),
-            "data": _digest(array for one in (part, self._dev_part) for array in _arrays(one)),
-            "encoder": _digest(weight.numpy(force=True) for weight in classifier.state_dict().values()),
+            "data": digest_of_arrays(array for one in (part, self._dev_part) for array in _arrays(one)),
+            "encoder": digest_of_arrays(classifier.weights()),
             **asdict(self.runtime),
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -215,14 +215,6 @@ def _arrays(part: Part) -> list[NDArray[Any]]:
     types = [] if table.seconds is None else [table.seconds]
     windows = [] if table.windows is None else [table.windows.offsets]
     return [table.ids, table.offsets, part.truth.indptr, part.truth.indices, *types, *windows]
-
-
-def _digest(arrays: Iterable[NDArray[Any]]) -> str:
-    """One number for the content of many arrays."""
-    digest = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _log_odds(truth: "csr_array") -> NDArray[np.float64]:
