@@ -8,7 +8,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -118,6 +118,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _to_disk(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """The folder, which `make` makes, whole or not at all, where it is not there yet.
+
+    Of processes that ask at once, one makes it and the others wait for it.
+    """
+    from filelock import FileLock
+
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            if not folder.exists():
+                make(folder)
+    return folder
 
 
 def is_occupied(path: Path) -> bool:

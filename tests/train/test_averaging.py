@@ -4,6 +4,7 @@ import torch
 
 from fenlei.train.averaging import greedy_mean, mean_of_weights
 from fenlei.train.checkpoint import KeptEpoch, Progress
+from fenlei.train.dev_judge import DevScore, Judged
 
 
 def test_of_equal_epochs_the_earlier_stands_first():
@@ -16,8 +17,11 @@ def test_of_equal_epochs_the_earlier_stands_first():
 def test_a_mean_that_is_as_good_takes_another_in_and_a_worse_one_does_not():
     networks = [{"w": torch.tensor([value])} for value in (1.0, 3.0, 9.0, 2.0)]
 
-    def rank_of(weights):
-        return [float(weights["w"] <= 2)]
+    def judge(weights):
+        return Judged(weights["w"].numpy(), 0.0, DevScore(float(weights["w"] <= 2), "small", False))
 
-    assert greedy_mean(networks, rank_of, [1.0]) == [0, 1, 3]
+    places, judged = greedy_mean(networks, judge, [1.0, -0.0])
+    assert places == [0, 1, 3]
+    assert judged.logits == 2
+    assert greedy_mean(networks[:1], judge, [1.0, -0.0]) == ([0], None)
     assert mean_of_weights([networks[0], networks[1]])["w"] == 2

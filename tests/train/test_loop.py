@@ -26,7 +26,8 @@ from fenlei.text.tokens import TokenTable
 from fenlei.text.windows import Windows
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
-from fenlei.train.loop import DevScore, Part, fit
+from fenlei.train.dev_judge import DevScore
+from fenlei.train.loop import Part, fit
 from fenlei.train.optimizer import build_optimizer, freeze_lowest, set_rate
 
 FRESH = FreshWeights(frozenset({"classifier.weight", "classifier.bias"}), False)

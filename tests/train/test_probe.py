@@ -17,7 +17,8 @@ from fenlei.runtime import Runtime
 from fenlei.text.batches import pack
 from fenlei.text.tokens import TokenTable
 from fenlei.train import probe as probe_module
-from fenlei.train.loop import DevScore, Part
+from fenlei.train.dev_judge import DevScore
+from fenlei.train.loop import Part
 from fenlei.train.probe import fit_head
 
 # Importlib mode has no package of tests: the loop's test module lends its tiny run.

@@ -82,23 +82,16 @@ def train(
 
     settings = settings_of(recipe, **given)
     read_options = ReadOptions(**reading)
+    files = {name: paths for name, paths in (("train", data), ("dev", dev), ("test", test)) if paths}
+    every_file = [path for paths in files.values() for path in paths]
     # What would fail at the end is checked before the work.
     if leaks not in LEAKS:
         raise SettingsError(f"--leaks is {leaks!r}; accepted are {', '.join(LEAKS)}")
     refuse_to_overwrite(out, overwrite=overwrite)
-    require_apart(out, [*data, *(dev or ()), *(test or ())])
+    require_apart(out, every_file)
     require_utf8_name(out)
     run = folder_of_run(out)
-    if resume and not (run / "journal.jsonl").exists():
-        raise FenleiError(
-            f"there is no checkpoint to resume from in {run}: no run has begun there",
-            hint="leave out --resume to start from the beginning",
-        )
-    if not (resume or overwrite) and (left := work_left(run)):
-        raise FenleiError(
-            f"an interrupted training left {left}",
-            hint="go on from there with --resume, or begin anew with --overwrite",
-        )
+    _require_free(run, resume=resume, overwrite=overwrite)
     runtime = open_runtime(**where)
     console = Console(stderr=True)
     if "threads" not in where and (remark := crowded(runtime.threads)):
@@ -106,21 +99,17 @@ def train(
     if resume and not (can_go_on(run) or (run / "seeds" / CIRCUMSTANCES).exists()):
         say(console, "resumed    from the start: the run had not come to its training yet, or it was done")
         resume = False
-    files = {name: paths for name, paths in (("train", data), ("dev", dev), ("test", test)) if paths}
-    every_file = [path for paths in files.values() for path in paths]
     with alone_at(run):
-        parts = read_labelled_parts(files, read_options, console, task=settings.task)
-        say_audit(parts, settings.task, console)
+        given_parts = read_labelled_parts(files, read_options, console, task=settings.task)
+        say_audit(given_parts, settings.task, console)
         # Leaked rows go before a dev part is cut, so that none gets into dev either.
-        parts = without_leaks(parts, leaks, run / "leaks.csv", console)
+        given_parts = without_leaks(given_parts, leaks, run / "leaks.csv", console)
         # Of all rows: a part of them may lack the only row with two labels.
-        settings = replace(settings, task=settings.task or settle_task(parts["train"]))
-        cut = missing_parts(parts, settings)
-        if cut and (own := _read_from(run / "split", every_file)):
-            raise DataError(
-                f"{own} lies where the parts would be written", hint="give --dev and --test too, or name another --out"
-            )
-        parts = parts | cut
+        settings = replace(settings, task=settings.task or settle_task(given_parts["train"]))
+        cut = missing_parts(given_parts, settings)
+        if cut:
+            _require_no_file_in(run / "split", every_file)
+        parts = given_parts | cut
         require_fitting(parts, settings)
         if dev:
             say_unseen_by_dev(parts, console)
@@ -181,6 +170,29 @@ def folder_of_run(out: Path) -> Path:
     if not out.name:
         raise SettingsError(f"--out is {str(out)!r}, a folder that has no name of its own", hint="name a folder in it")
     return out.with_name(f"{out.name}.run")
+
+
+def _require_free(run: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to go on with what has not begun, and to throw away what could go on."""
+    from fenlei.train.checkpoint import work_left
+
+    if resume and not (run / "journal.jsonl").exists():
+        raise FenleiError(
+            f"there is no checkpoint to resume from in {run}: no run has begun there",
+            hint="leave out --resume to start from the beginning",
+        )
+    if not (resume or overwrite) and (left := work_left(run)):
+        raise FenleiError(
+            f"an interrupted training left {left}",
+            hint="go on from there with --resume, or begin anew with --overwrite",
+        )
+
+
+def _require_no_file_in(split: Path, files: list[Path]) -> None:
+    if own := _read_from(split, files):
+        raise DataError(
+            f"{own} lies where the parts would be written", hint="give --dev and --test too, or name another --out"
+        )
 
 
 def _read_from(folder: Path, files: list[Path]) -> Path | None:

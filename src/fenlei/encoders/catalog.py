@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from fenlei.atomic import made_once
 from fenlei.digests import sha256_of
 from fenlei.encoders.locate import find_prefix, is_tensorflow_checkpoint, resolve_hub_cache
 from fenlei.errors import EncoderError
@@ -71,8 +72,6 @@ def open_encoder(source: str) -> EncoderSource:
 
 def _converted(path: Path) -> Path:
     """The Hugging Face directory made from a TensorFlow checkpoint, made once and kept in the cache."""
-    from filelock import FileLock
-
     from fenlei.encoders import convert
 
     digest = hashlib.blake2b(f"{convert.REVISION} {path.resolve()}".encode(), digest_size=12)
@@ -80,12 +79,7 @@ def _converted(path: Path) -> Path:
         if file.is_file():
             # Size and time tell a changed checkpoint; a hash would cost as much as converting again.
             digest.update(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}".encode())
-    target = cache_folder() / f"tensorflow-{digest.hexdigest()}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_suffix(".lock")):
-        if not target.exists():
-            convert.convert(path, target)
-    return target
+    return made_once(cache_folder() / f"tensorflow-{digest.hexdigest()}", lambda target: convert.convert(path, target))
 
 
 def _downloaded(name: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fenlei.atomic import atomic_folder
+from fenlei.atomic import atomic_folder, made_once
 from fenlei.encoders.e5_file import E5File, read_e5_file
 from fenlei.encoders.starter_vocabulary import SPECIAL_TOKENS, build_tokenizer, chosen_pieces
 from fenlei.encoders.tokenizer import EncoderTokenizer, save_tokenizer
@@ -58,21 +58,15 @@ _LAYER = {
 def starter_directory(cache: Path) -> Path:
     """The starter as a Hugging Face directory under `cache`, built on first use.
 
-    Of processes that ask at once, one builds and the others wait for it.
-
     Raises:
         EncoderError: as `write_starter`.
     """
-    from filelock import FileLock
 
-    target = cache / f"starter-{STARTER_REVISION}"
-    if not target.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{target.name}.lock"):
-            if not target.exists():
-                with atomic_folder(target) as folder:
-                    write_starter(folder)
-    return target
+    def make(target: Path) -> None:
+        with atomic_folder(target) as folder:
+            write_starter(folder)
+
+    return made_once(cache / f"starter-{STARTER_REVISION}", make)
 
 
 def write_starter(folder: Path) -> None:

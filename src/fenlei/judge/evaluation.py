@@ -105,7 +105,7 @@ def build_report(
 
     known = np.zeros(len(truth), dtype=bool) if not seen else np.any(list(seen.values()), axis=0)
     unsure = decision.needs_person(scores)
-    parts = {"not seen when the classifier was made": ~known, "not left to a person": ~unsure}
+    parts = {"unseen": ~known, "sure": ~unsure}
     return Report(
         task=decision.task,
         rows=len(truth),

@@ -16,9 +16,9 @@ Language = Literal["zh", "en"]
 _RARE_SHARE = 0.1  # of labels of so few rows that the interval of macro-F1 suffers
 _NAMED = 10  # absent labels that are called by their names
 _PARTS_ZH = {"train": "训练集", "dev": "开发集"}
-_SUBSETS_ZH = {
-    "not seen when the classifier was made": "制作分类器时没有见过的",
-    "not left to a person": "不用交给人看的",
+_SUBSETS = {
+    "unseen": ("not seen when the classifier was made", "制作分类器时没有见过的"),
+    "sure": ("not left to a person", "不用交给人看的"),
 }
 
 
@@ -111,10 +111,11 @@ def _subsets(report: "Report") -> Iterator[Note]:
     main = MAIN_FIGURE[report.task]
     for subset in report.subsets:
         figure = shown(subset.figures[main])
-        chinese = "准确率" if main == "accuracy" else f" {FIGURE_NAMES[main]} "
+        english, chinese = _SUBSETS[subset.name]
+        name = "准确率" if main == "accuracy" else f"{FIGURE_NAMES[main]} "
         yield Note(
-            f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {subset.name}: {figure}",
-            f"只看{_SUBSETS_ZH[subset.name]} {subset.rows:,} 行，{chinese}是 {figure}",
+            f"{FIGURE_NAMES[main]} on the {subset.rows:,} rows {english}: {figure}",
+            f"只看{chinese} {subset.rows:,} 行，{name}是 {figure}",
         )
 
 

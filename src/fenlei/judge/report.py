@@ -99,7 +99,7 @@ class Subset:
     """Some of the rows, judged alone.
 
     Attributes:
-        name: which they are.
+        name: `unseen`: no part of what made the classifier; `sure`: not left to a person.
         rows: how many.
         figures: under the report's names.
     """

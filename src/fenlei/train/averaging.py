@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from fenlei.train.dev_judge import Judged
+
 Weights = dict[str, Tensor]
 
 
@@ -55,25 +57,28 @@ def mean_of_weights(many: Sequence[Weights]) -> Weights:
     }
 
 
-def greedy_mean(ranked: Sequence[Weights], rank_of: Callable[[Weights], list[float]], best: list[float]) -> list[int]:
+def greedy_mean(
+    ranked: Sequence[Weights], judge: Callable[[Weights], Judged], best: list[float]
+) -> tuple[list[int], Judged | None]:
     """Which of several networks, best first, are worth averaging: each stays if the rank gets no worse by it.
 
     The greedy soup of Wortsman et al. 2022 (ICML, https://arxiv.org/abs/2203.05482).
 
     Args:
         ranked: the weights, best first.
-        rank_of: how good weights are; higher is better.
+        judge: how good weights are.
         best: the rank of the first alone.
 
     Returns:
-        Their places in `ranked`; the first is always there.
+        Their places in `ranked`, of which the first is always there, and what was judged of their mean; None: it is
+        the first alone.
     """
-    chosen = [0]
+    chosen, accepted = [0], None
     for place in range(1, len(ranked)):
-        rank = rank_of(mean_of_weights([ranked[i] for i in [*chosen, place]]))
-        if rank >= best:
-            chosen, best = [*chosen, place], rank
-    return chosen
+        judged = judge(mean_of_weights([ranked[i] for i in [*chosen, place]]))
+        if judged.rank >= best:
+            chosen, best, accepted = [*chosen, place], judged.rank, judged
+    return chosen, accepted
 
 
 def _copied(weights: Weights) -> Weights:

@@ -5,7 +5,6 @@ Shapes: B texts, C labels.
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,17 @@ from numpy.typing import NDArray
 
 from fenlei.errors import FenleiError
 from fenlei.journal import Journal
-from fenlei.judge.metrics import row_blocks
 from fenlei.model.build import FreshWeights
-from fenlei.model.classifier import EncoderClassifier, predict_logits
+from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.losses import Loss
-from fenlei.model.precast import for_prediction
 from fenlei.runtime import Runtime
 from fenlei.text.batches import training_batches
 from fenlei.text.labels import Task
 from fenlei.text.tokens import TokenTable
-from fenlei.train.averaging import MovingAverage, greedy_mean, mean_of_weights
+from fenlei.train.averaging import MovingAverage, Weights, greedy_mean, mean_of_weights
 from fenlei.train.checkpoint import Checkpoints, KeptEpoch, Progress
 from fenlei.train.config import TrainSettings
+from fenlei.train.dev_judge import DevJudge, Judged, ScoreOf
 from fenlei.train.optimizer import build_optimizer, set_rate
 from fenlei.train.probe import fit_head
 from fenlei.train.update import Gradients
@@ -55,28 +53,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class DevScore:
-    """How good the classifier is on the dev part, by one number that decides which epoch is kept.
-
-    Attributes:
-        value: higher is better.
-        name: what it is.
-        predicts_nothing: whether not one label was predicted.
-    """
-
-    value: float
-    name: str
-    predicts_nothing: bool
-
-
-@dataclass(frozen=True)
 class Fitted:
     """What a training run leaves besides the weights.
 
     Attributes:
         best_epoch: counted from 1; 0: the head fitted on the frozen encoder, before the first epoch.
         averaged: the epochs whose weights were averaged, the best first; it alone if none was.
-        history: what each epoch showed, as JSON: `epoch`, `train_loss`, `dev_loss`, `dev_score`, `dev_score_name`.
+        history: what each epoch showed, as JSON: the facts that `_tell` records.
         dev_logits: (B, C) of the dev part by the kept weights.
         dev_score, dev_loss: of them.
         seconds: of the whole loop.
@@ -99,7 +82,7 @@ def fit(
     *,
     task: Task,
     loss: Loss,
-    judge: Callable[[NDArray[np.float32], NDArray[np.uint8]], DevScore],
+    judge: ScoreOf,
     settings: TrainSettings,
     runtime: Runtime,
     journal: Journal,
@@ -117,7 +100,7 @@ def fit(
         dev: the rows that decide which epoch is kept.
         task: of the classifier.
         loss: (B, C) logits and truth -> (B,).
-        judge: (B, C) dev logits and truth -> how good they are.
+        judge: how good dev logits are.
         settings: of the run.
         runtime: where to compute.
         journal: told what happens.
@@ -132,11 +115,11 @@ def fit(
     optimizer = build_optimizer(classifier, fresh, settings)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     gradients = Gradients(classifier, loss, task, train.truth, settings, runtime)
-    dev_truth = dev.truth.toarray()
+    dev_judge = DevJudge(classifier, dev.table, dev.truth.toarray(), loss, judge, runtime, journal)
     epochs = settings.planned_epochs(len(train.table))
     updates_per_epoch = settings.updates_per_epoch(len(train.table))
     progress = checkpoints.restore(classifier, optimizer) if resume else Progress()
-    probe, judging, began = None, 0.0, time.monotonic()
+    probe, began = None, time.monotonic()
     if settings.linear_probe and not resume:
         probe = fit_head(
             classifier, train.table, train.truth, loss=loss, seed=settings.seed, runtime=runtime, journal=journal
@@ -147,33 +130,15 @@ def fit(
         average.weights = progress.average
     progress.average = average.weights
 
-    def judged(weights: dict[str, torch.Tensor] | None = None) -> tuple[NDArray[np.float32], float, DevScore]:
-        """Logits, loss and score on dev, of given weights or of those in place."""
-        if weights is not None:
-            classifier.load_state_dict(weights)
-        nonlocal judging
-        journal.begin("dev", len(dev.table))
-        began = time.monotonic()
-        # As a saved classifier predicts, so that the decision is fitted on what it will judge.
-        logits = predict_logits(for_prediction(classifier, runtime), dev.table, runtime, advance=journal.advance)
-        journal.end()
-        # In blocks, since a loss makes several tables of the size of its logits.
-        blocks = row_blocks(*logits.shape)
-        losses = [loss(torch.from_numpy(logits[rows]), torch.from_numpy(dev_truth[rows])) for rows in blocks]
-        score = judge(logits, dev_truth)
-        judging = time.monotonic() - began
-        return logits, float(torch.cat(losses).mean()), score
-
     def end_epoch(number: int, train_loss: float, speed: float, started: float) -> None:
         """Judge the weights on dev, keep them if they are among the best, and tell."""
         with average.in_place():
-            logits, dev_loss, score = judged()
-            # A small dev part ties often; then the loss, which counts every row, decides.
+            judged = dev_judge.judge()
             weights = {name: weight.clone() for name, weight in classifier.state_dict().items()}
-        kept = KeptEpoch(number, [score.value, -dev_loss], weights, torch.from_numpy(logits))
+        kept = KeptEpoch(number, judged.rank, weights, torch.from_numpy(judged.logits))
         progress.keep_best(kept, settings.average_best)
         progress.seconds += time.monotonic() - started
-        _tell(journal, progress, number, epochs, train_loss, dev_loss, score, speed)
+        _tell(journal, progress, number, epochs, train_loss, judged, speed)
 
     if probe:
         end_epoch(0, probe.loss, probe.texts_per_second, began)
@@ -182,7 +147,9 @@ def fit(
         started = time.monotonic()
         to_come = epochs - progress.epoch
         later = to_come * len(train.table)
-        journal.begin(f"epoch {progress.epoch}/{epochs}", len(train.table), later=later, rest=(to_come + 1) * judging)
+        journal.begin(
+            f"epoch {progress.epoch}/{epochs}", len(train.table), later=later, rest=(to_come + 1) * dev_judge.seconds
+        )
         journal.advance(min(progress.updates_in_epoch * settings.batch_size, len(train.table)), resumed=True)
         for batches in training_batches(
             train.table,
@@ -213,33 +180,46 @@ def fit(
         end_epoch(progress.epoch, train_loss, journal.end(), started)
         progress.epoch, progress.updates_in_epoch, progress.loss_sum = progress.epoch + 1, 0, torch.zeros(())
 
-    ran, best = progress.epoch - 1, progress.best
-    if ran < epochs:
+    if progress.epoch <= epochs:
         journal.say(f"stopped    no better dev score or loss for {settings.patience} epochs")
-
-    def rank_of(weights: dict[str, torch.Tensor]) -> list[float]:
-        _, dev_loss, score = judged(weights)
-        return [score.value, -dev_loss]
-
-    chosen = [best[place] for place in greedy_mean([kept.weights for kept in best], rank_of, best[0].rank)]
-    dev_logits, [dev_score, negative_loss] = best[0].logits.numpy(), best[0].rank
-    classifier.load_state_dict(best[0].weights)
-    if len(chosen) > 1:
-        averaged = mean_of_weights([kept.weights for kept in chosen])
-        dev_logits, dev_loss, score = judged(averaged)
-        dev_score, negative_loss = score.value, -dev_loss
-        epochs_averaged = ", ".join(str(kept.epoch) for kept in chosen)
-        journal.say(f"averaged   the weights of epochs {epochs_averaged}: dev {score.name} {score.value:.4f}")
+    best = progress.best
+    averaged, judged = _average(classifier, best, dev_judge, journal)
     classifier.eval()
+    dev_score, negative_loss = judged.rank if judged else best[0].rank
     return Fitted(
         best_epoch=best[0].epoch,
-        averaged=[kept.epoch for kept in chosen],
+        averaged=averaged,
         history=progress.history,
-        dev_logits=dev_logits,
+        dev_logits=judged.logits if judged else best[0].logits.numpy(),
         dev_score=dev_score,
         dev_loss=-negative_loss,
         seconds=progress.seconds,
     )
+
+
+def _average(
+    classifier: EncoderClassifier, best: list[KeptEpoch], dev_judge: DevJudge, journal: Journal
+) -> tuple[list[int], Judged | None]:
+    """Leave the classifier with the mean of the best epochs, as far as dev gets no worse by it.
+
+    Returns:
+        The epochs in the mean, and what dev says of it; None: it is the best epoch alone.
+    """
+
+    def judge(weights: Weights) -> Judged:
+        classifier.load_state_dict(weights)
+        return dev_judge.judge()
+
+    every = [kept.weights for kept in best]
+    places, judged = greedy_mean(every, judge, best[0].rank)
+    classifier.load_state_dict(mean_of_weights([every[place] for place in places]) if judged else every[0])
+    epochs = [best[place].epoch for place in places]
+    if judged:
+        score = judged.score
+        journal.say(
+            f"averaged   the weights of epochs {', '.join(map(str, epochs))}: dev {score.name} {score.value:.4f}"
+        )
+    return epochs, judged
 
 
 def _last_gain(history: list[dict[str, Any]]) -> int:
@@ -263,14 +243,14 @@ def _tell(
     epoch: int,
     epochs: int,
     train_loss: float,
-    dev_loss: float,
-    score: DevScore,
+    judged: Judged,
     speed: float,
 ) -> None:
+    score = judged.score
     shown = {
         "epoch": epoch,
         "train_loss": train_loss,
-        "dev_loss": dev_loss,
+        "dev_loss": judged.loss,
         "dev_score": score.value,
         "dev_score_name": score.name,
         "texts_per_second": round(speed, 1),
@@ -280,7 +260,7 @@ def _tell(
     journal.record("epoch", **shown)
     what = f"epoch {epoch:2}/{epochs}  " if epoch else "probe      "
     journal.say(
-        f"{what}loss {train_loss:.4f}  dev loss {dev_loss:.4f}  "
+        f"{what}loss {train_loss:.4f}  dev loss {judged.loss:.4f}  "
         f"dev {score.name} {score.value:.4f}  {speed:,.0f} texts/s"
     )
     if score.predicts_nothing:

@@ -16,10 +16,6 @@ from numpy.typing import NDArray
 from fenlei.digests import digest_of_arrays
 from fenlei.errors import SettingsError
 from fenlei.journal import Journal
-from fenlei.judge.decision import Decision
-from fenlei.judge.metrics import Counts
-from fenlei.judge.scores import scores_from_logits
-from fenlei.judge.thresholds import fit_global_threshold
 from fenlei.model.build import FreshWeights, new_classifier, set_output_bias
 from fenlei.model.classifier import EncoderClassifier, predict_logits
 from fenlei.model.linear import LinearModel
@@ -31,7 +27,8 @@ from fenlei.text.labels import LabelSet, Task
 from fenlei.text.tokens import TextEncoder
 from fenlei.train.checkpoint import Checkpoints
 from fenlei.train.config import TrainSettings
-from fenlei.train.loop import DevScore, Fitted, Part, fit
+from fenlei.train.dev_judge import dev_score
+from fenlei.train.loop import Fitted, Part, fit
 from fenlei.train.optimizer import freeze_lowest
 
 if TYPE_CHECKING:
@@ -161,7 +158,7 @@ class Trainer:
             self._dev_part,
             task=self.task,
             loss=loss_named(self.task, self.loss, LabelCounts.of(start.part.truth)),
-            judge=lambda logits, truth: _judge(logits, truth, self.task),
+            judge=lambda logits, truth: dev_score(logits, truth, self.task),
             settings=self.settings,
             runtime=self.runtime,
             journal=self.journal,
@@ -195,19 +192,6 @@ class Trainer:
 
     def _whole_texts(self, rows: Sequence[Example]) -> list[str]:
         return [self.text_encoder.whole_text(row.text) for row in rows]
-
-
-def _judge(logits: NDArray[np.float32], truth: NDArray[np.uint8], task: Task) -> DevScore:
-    """Micro-F1 at the threshold that is best on dev, or accuracy.
-
-    At a fixed threshold an epoch could win only because its scores happen to sit well around it.
-    """
-    scores = scores_from_logits(logits, task)
-    if task == "multiclass":
-        counts = Counts.of(truth, Decision.default(task).apply(scores))
-        return DevScore(float(counts.subset_accuracy()), "accuracy", False)
-    counts = Counts.of(truth, scores >= fit_global_threshold(scores, truth))
-    return DevScore(float(counts.micro().f1), "micro-F1", not Decision.default(task).apply(scores).any())
 
 
 def _arrays(part: Part) -> list[NDArray[Any]]:
