@@ -51,6 +51,32 @@ def test_multiclass_temperature_minimises_the_log_loss():
     assert log_loss(slope) < min(log_loss(slope * 1.05), log_loss(slope / 1.05))
 
 
+def least_by_hand(loss):
+    """The slope in [0.01, 100] with the least loss, to three digits."""
+    slopes = np.geomspace(0.01, 100, 40_001)
+    return slopes[np.argmin([loss(slope) for slope in slopes])]
+
+
+def test_platts_targets_are_what_few_rows_are_fitted_to():
+    """Of P that are true and N that are not, (P + 1) / (P + 2) and 1 / (N + 2)."""
+    logits, truth = np.array([[2.0, -1.0], [1.0, -3.0], [-0.5, -2.0]]), np.array([[1, 0], [1, 0], [0, 0]])
+    targets = np.where(truth, 3 / 4, 1 / 6)
+    expected = least_by_hand(lambda slope: (np.logaddexp(0, slope * logits) - targets * slope * logits).sum())
+    assert fit_calibration(logits, truth, "multilabel", "temperature").slopes[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_of_classes_the_others_share_what_the_target_leaves():
+    logits, truth = np.array([[2.0, 0.0, -1.0, 0.5], [0.3, 1.0, 0.0, -2.0]]), np.eye(4, dtype=int)[[0, 1]]
+    targets = np.where(truth, 3 / 4, 1 / 4 / 3)
+
+    def loss(slope):
+        shifted = slope * logits
+        return (targets.sum(1) * np.log(np.exp(shifted).sum(1)) - (targets * shifted).sum(1)).sum()
+
+    found = fit_calibration(logits, truth, "multiclass", "temperature").slopes[0]
+    assert found == pytest.approx(least_by_hand(loss), rel=1e-3)
+
+
 def test_labels_with_few_rows_are_drawn_to_what_fits_all():
     logits, truth = drawn(0.5, -1.0, rows=3000, labels=5)
     truth[:, 4] = 0

@@ -136,6 +136,18 @@ def test_any_table_can_be_judged_and_suspicions_are_about_what_was_given(data):
     assert not np.isnan(found.quality[found.suspects()]).any()
 
 
+def test_scores_that_agree_with_what_was_given_are_no_suspicion():
+    """However many errors cleanlab's estimate says that there are."""
+    rng = np.random.default_rng(1)
+    truth = (rng.random((60, 2)) < 0.5).astype(np.uint8)
+    scores = np.clip(np.where(truth, 0.62, 0.38) + rng.normal(0, 0.1, truth.shape), 0.01, 0.99)
+    method = "low_self_confidence"
+    found = find_label_errors(truth, scores, np.ones_like(truth, bool), "multilabel", method)
+    chance = np.where(truth, scores, 1 - scores)
+    assert (found.wrong | found.missing).any()
+    assert chance[found.wrong | found.missing].max() < 0.5
+
+
 def test_without_cleanlab_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
     truth, scores = two_topics()

@@ -75,6 +75,17 @@ def test_templates_are_giants_and_do_not_take_forever():
     assert together[400] == together[401]
 
 
+def test_a_giant_is_more_than_a_fiftieth_and_its_texts_get_numbers_that_no_other_has():
+    forms = [f"{BASE}编号{number:05d}" for number in range(60)]
+    rng = np.random.default_rng(0)
+    others = ["".join(map(chr, rng.integers(0x4E00, 0x9000, 12))) for _ in range(2_970)]
+    assert [len(rows) for rows in find_duplicates(forms + others[:2_800]).giants()] == [60]
+    assert find_duplicates(forms + others[:2_970]).giants() == []
+    together = find_duplicates([*forms, *others[:100], *forms[:1]]).together()
+    assert len(set(together.tolist())) == 160
+    assert together[-1] == together[0]
+
+
 def test_a_text_with_many_neighbours_leads_to_others_that_those_do_not():
     letters = [chr(0x4E00 + number) for number in np.random.default_rng(0).permutation(800)]
 

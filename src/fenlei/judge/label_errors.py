@@ -80,8 +80,7 @@ def find_label_errors(
             continue  # nothing to contrast it with
         pair = np.stack([1 - scores[rows, label], scores[rows, label]], axis=1)
         suspected[rows, label] = find(has.astype(np.int64), pair, filter_by=method, min_examples_per_class=0, n_jobs=1)
-    # Where the scores agree with what was given there is no suspicion, however many errors were estimated.
-    suspected = (suspected & (chance < 0.5)) | (known & (chance <= 1 - SURE))
+    suspected |= known & (chance <= 1 - SURE)
     quality = np.where(known, chance, np.inf).min(axis=1, initial=np.inf)
     return LabelErrors(suspected & given, suspected & ~given, np.where(np.isinf(quality), np.nan, quality))
 
