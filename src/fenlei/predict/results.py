@@ -6,6 +6,7 @@ at the end by `finish`.
 
 import csv
 import json
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,21 @@ def settle_format(named: str | None, out: Path | None, of_input: str) -> str:
     return named or _SUFFIXES[out.suffix.lower()]
 
 
+# What each column that is added says, in JSON and in a cell.
+_AS_JSON: dict[str, Callable[[Prediction], Any]] = {
+    "predicted": lambda answer: list(answer.labels),
+    "needs_person": lambda answer: answer.needs_person,
+    "scores": lambda answer: {label: round(score, 6) for label, score in answer.scores},
+    "windows": lambda answer: {label: [begin, end] for label, begin, end in answer.windows},
+}
+_AS_TEXT: dict[str, Callable[[Prediction], str]] = {
+    "predicted": lambda answer: label_cell(answer.labels),
+    "needs_person": lambda answer: "yes" if answer.needs_person else "",
+    "scores": lambda answer: "|".join(f"{label} {score:.4f}" for label, score in answer.scores),
+    "windows": lambda answer: "|".join(f"{label} {begin}-{end}" for label, begin, end in answer.windows),
+}
+
+
 class RowFormat:
     """Rows with their predictions -> text.
 
@@ -73,6 +89,7 @@ class RowFormat:
         with_person: bool = False,
         with_windows: bool = False,
     ) -> None:
+        with_windows = with_windows and result_format != "lines"
         wanted = {"needs_person": with_person, "scores": with_scores, "windows": with_windows}
         added = ("predicted", *(name for name, is_wanted in wanted.items() if is_wanted))
         if taken := set(added) & set(columns):
@@ -80,10 +97,7 @@ class RowFormat:
                 f"the input already has the column {sorted(taken)[0]!r}, which predict would add",
                 hint="rename that column in the input",
             )
-        self._format, self._with_scores, self._with_person = result_format, with_scores, with_person
-        self._with_windows = with_windows
-        self._columns = columns or ("text",)
-        self._added = added
+        self._format, self._columns, self._added = result_format, columns or ("text",), added
 
     def header(self) -> str:
         """What stands before the first row."""
@@ -95,25 +109,13 @@ class RowFormat:
         Raises:
             DataError: a cell is too long for xlsx.
         """
-        answers = [label_cell(prediction.labels)]
-        if self._with_person:
-            answers.append("yes" if prediction.needs_person else "")
-        if self._with_scores:
-            answers.append("|".join(f"{label} {score:.4f}" for label, score in prediction.scores))
-        if self._format == "lines":
-            return "\t".join([*(_one_field(answer) for answer in answers), _on_one_line(text)]) + "\n"
-        if self._with_windows:
-            answers.append("|".join(f"{label} {begin}-{end}" for label, begin, end in prediction.windows))
         if self._format == "jsonl":
-            answer: dict[str, Any] = {"predicted": list(prediction.labels)}
-            if self._with_person:
-                answer["needs_person"] = prediction.needs_person
-            if self._with_scores:
-                answer["scores"] = {label: round(score, 6) for label, score in prediction.scores}
-            if self._with_windows:
-                answer["windows"] = {label: [begin, end] for label, begin, end in prediction.windows}
+            answer = {name: _AS_JSON[name](prediction) for name in self._added}
             # Parquet has dates and decimals, JSON has not.
             return json.dumps(cells | answer, ensure_ascii=False, default=str) + "\n"
+        answers = [_AS_TEXT[name](prediction) for name in self._added]
+        if self._format == "lines":
+            return "\t".join([*map(_one_field, answers), _on_one_line(text)]) + "\n"
         written = [*(_text(cells.get(column)) for column in self._columns), *answers]
         if self._format == "xlsx" and (longest := max(map(len, written))) > _XLSX_CELL:
             raise DataError(
