@@ -80,7 +80,7 @@ class ClassifierComparison:
             )
         lines = [["F1", "support", first, second, "difference", ""]]
         for line in sorted(self.labels, key=lambda line: line.difference.value):
-            mark = ("better" if line.difference.value > 0 else "worse") if line.beyond_chance else ""
+            mark = line.difference.verdict if line.beyond_chance else ""
             numbers = [f"{line.support:,}", f"{line.first:.4f}", f"{line.second:.4f}", shown(line.difference, "+")]
             lines.append([line.label, *numbers, mark])
         marked = sum(line.beyond_chance for line in self.labels)

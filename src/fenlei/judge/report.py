@@ -1,7 +1,7 @@
 """What one evaluation found, and how it reads as text, as a spreadsheet and as JSON."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fenlei.csv_text import csv_text
 from fenlei.judge.blend import Blend
@@ -33,12 +33,22 @@ FIGURE_NAMES = {
 LOWER_IS_BETTER = frozenset({"hamming_loss", "calibration_error", "brier_score"})
 
 
+Verdict = Literal["better", "worse", "alike"]
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number and its 95% interval."""
 
     value: float
     interval: Interval
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of a difference between figures of which more is better: `alike` where 0 lies in the interval."""
+        if not self.interval.leaves_out_zero:
+            return "alike"
+        return "better" if self.value > 0 else "worse"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,9 +81,7 @@ class VariantLine:
     def verdict(self) -> str:
         """`better` or `worse` than the default in the main figure, beyond chance; empty: neither."""
         difference = next((self.differences[name] for name in MAIN_FIGURE.values() if name in self.differences), None)
-        if difference is None or not difference.interval.leaves_out_zero:
-            return ""
-        return "better" if difference.value > 0 else "worse"
+        return "" if difference is None or difference.verdict == "alike" else difference.verdict
 
 
 @dataclass(frozen=True, kw_only=True)

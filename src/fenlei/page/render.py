@@ -110,7 +110,6 @@ def _environment() -> Environment:
         "percent": lambda value: f"{value:.1%}",
         "interval": _interval,
         "signed": lambda figure: _interval(figure, "+"),
-        "beyond": sentences.beyond_chance,
     }
     return environment
 
@@ -163,7 +162,7 @@ def _figure_rows(report: Report) -> list[dict[str, Any]]:
         }
         if report.comparison is not None:
             difference = report.comparison.differences[name]
-            verdict = sentences.beyond_chance(difference)
+            verdict: str = difference.verdict
             if name in LOWER_IS_BETTER:
                 verdict = {"better": "worse", "worse": "better", "alike": "alike"}[verdict]
             row |= {"other": report.comparison.figures[name], "difference": difference, "verdict": verdict}

@@ -1,6 +1,6 @@
 """The few sentences at the head of the page that a reader in a hurry takes home: (Chinese, English) each."""
 
-from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, Figure, Report
+from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, Report
 
 Sentence = tuple[str, str]
 
@@ -40,17 +40,10 @@ def against_baseline(report: Report) -> Sentence | None:
             f"相差 {difference.value:+z.3f}（{between[0]}），分不出高下。",
             f"They differ by {difference.value:+z.3f} ",
         ),
-    }[beyond_chance(difference)]
-    ending = "within chance" if beyond_chance(difference) == "alike" else "beyond chance"
+    }[difference.verdict]
+    ending = "within chance" if difference.verdict == "alike" else "beyond chance"
     return (
         f"同样的行上，便宜得多的对照 {name} 的{figure[0]}是 {other.value:.3f}。{verdict}",
         f"On the same rows the far cheaper baseline {name} has {figure[1]} {other.value:.3f}. "
         f"{verdict_en}({between[1]}): {ending}.",
     )
-
-
-def beyond_chance(difference: Figure) -> str:
-    """`better` or `worse` where the interval leaves out 0, otherwise `alike`."""
-    if not difference.interval.leaves_out_zero:
-        return "alike"
-    return "better" if difference.interval.low > 0 else "worse"
