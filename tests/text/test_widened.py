@@ -87,7 +87,9 @@ def test_an_answer_takes_the_format_that_stands_in_its_place(tmp_path):
     border = re.search(r' s="\d+"', before["E4"])[0]
     assert border in after["E4"]
     assert after["E5"] == before["E5"]  # no answer: the empty cell
-    assert " s=" not in after["E3"]
+    header = re.search(r' s="\d+"', before["D3"])[0]
+    assert header in after["E3"]  # as the name beside it
+    assert header in after["F3"]
 
 
 def test_skipped_rows_get_no_answer(tmp_path):

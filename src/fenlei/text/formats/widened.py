@@ -23,6 +23,8 @@ NewCells = Iterator[tuple[int, list[str]]]
 # Characters that XML has not, in the writing of ECMA-376, part 1, 22.9.2.19.
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
+_LARGE = 1 << 30
+
 
 class CannotWidenError(Exception):
     """The sheet is written in a way that this module does not know, or its cells are in the way."""
@@ -47,7 +49,9 @@ def widen(path: Path, rows: NewCells, first: int, count: int, out: Path) -> None
         if not sheet:
             raise CannotWidenError("no sheet is found in it")
         for part in book.infolist():
-            with book.open(part) as source, wider.open(_named_as(part), "w", force_zip64=True) as target:
+            # Some readers of workbooks do not know ZIP64: only for a part that may become larger than 2 GB.
+            large = part.file_size > _LARGE
+            with book.open(part) as source, wider.open(_named_as(part), "w", force_zip64=large) as target:
                 if part.filename == sheet:
                     _widen_sheet(source, target, rows, range(first, first + count))
                 else:
@@ -81,6 +85,8 @@ class _Widening(XMLFilterBase):
         self._rows, self._columns = rows, columns
         self._next = next(rows, None)
         self._formats: dict[int, str] = {}
+        # A new name of a column looks like the one beside it.
+        self._format_beside, self._in_header = "", True
         self._row, self._due, self._replaced = 0, False, False
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
@@ -102,6 +108,8 @@ class _Widening(XMLFilterBase):
                     return
                 if place > self._columns[-1]:
                     self._add(name)
+                else:
+                    self._format_beside = attrs.get("s", "")
         super().startElement(name, attrs)
 
     def endElement(self, name: str) -> None:  # noqa: N802
@@ -135,11 +143,12 @@ class _Widening(XMLFilterBase):
     def _add(self, cell: str) -> None:
         """The new cells, once a row: what they hold, or the formats that stood in their place."""
         values = self._next[1] if self._next and self._due else [""] * len(self._columns)
+        beside = self._format_beside if self._due and self._in_header else ""
         if self._due:
-            self._next, self._due = next(self._rows, None), False
+            self._next, self._due, self._in_header = next(self._rows, None), False, False
         for place, value in zip(self._columns, values, strict=True):
             attributes = {"r": f"{column_letters(place)}{self._row}"}
-            if format_of := self._formats.pop(place, ""):
+            if format_of := self._formats.pop(place, "") or beside:
                 attributes["s"] = format_of
             elif not value:
                 continue
