@@ -116,6 +116,17 @@ def test_without_two_rare_labels_it_is_the_percentile_interval(rare):
     assert mean_interval(resampled[0], resampled, support) == percentile_interval(resampled.mean(axis=1))
 
 
+def test_two_rare_labels_have_at_least_the_variance_by_which_they_lie_apart():
+    rng = np.random.default_rng(2)
+    spread, support = np.array([0.01, 0.3, 0.05]), np.array([1, 2, 50])
+    each = np.array([0.4, 0.6, 0.5])
+    resampled = each + spread * rng.standard_normal((4000, 3))
+    # The first gets what parts the two, 0.02; the second varies more by itself; the third is not rare.
+    variance = each[:2].var(ddof=1) + resampled[:, 1].var(ddof=1) + resampled[:, 2].var(ddof=1)
+    found = mean_interval(each, resampled, support, lowest=-9)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.sqrt(variance) / 3, rel=0.04)
+
+
 def test_of_labels_that_no_resample_moves_only_their_distance_speaks():
     each, support = np.array([1.0, 0.0, 1.0, 1.0]), np.array([1, 1, 2, 9])
     still = np.tile(each, (50, 1))
