@@ -125,6 +125,8 @@ def rows_for_split(count=200):
 def test_split_writes_parts_and_tells_the_balance(fenlei, tmp_path):
     data = write(tmp_path / "a.csv", rows_for_split())
     done = fenlei("split", data, "--out", tmp_path / "parts", "--ratios", "8:1:1", "--seed", 3)
+    train, dev, test = (tmp_path / "parts" / f"{name}.csv" for name in ("train", "dev", "test"))
+    assert f"next       fenlei train {train} --dev {dev} --test {test} --out runs/NAME\n" in done.err
     parts = {name: read_examples(tmp_path / "parts" / f"{name}.csv").examples for name in ("train", "dev", "test")}
     assert sorted(row.id for part in parts.values() for row in part) == sorted(str(number) for number in range(2, 202))
     assert "farthest from its share of all rows:" in done.out

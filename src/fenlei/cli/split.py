@@ -76,6 +76,9 @@ def split(
     for name, part in parts.items():
         write_examples(files[name], part)
         say(console, f"wrote      {files[name]}: {len(part):,} rows")
+    if "train" in files:
+        others = "".join(f" --{name} {files[name]}" for name in ("dev", "test") if name in files)
+        say(console, f"next       fenlei train {files['train']}{others} --out runs/NAME")
     print(balance_text(parts))
 
 
