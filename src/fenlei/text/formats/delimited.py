@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,37 +26,61 @@ def open_delimited(path: Path, encoding: str, *, tabs: bool) -> RowSource:
     """
     kind = "tsv" if tabs else "csv"
     with reported(str(path), encoding), open_text(path, encoding) as file:
-        reader = _reader(file, tabs, quoted=True)
-        header = next(_well_formed(reader, path, kind), None)
+        dialect = _Dialect("\t" if tabs else _delimiter(file))
+        header = next(_well_formed(dialect.reader(file), path, kind), None)
     if not header:
         raise DataError(f"{path} is empty: it has no header line")
     columns = distinct_columns(header, str(path))
     with reported(str(path), encoding), open_text(path, encoding) as file:
-        delimiter = _delimiter(file, tabs)
-        quoted = not _has_bare_quotes(file, delimiter, len(columns))
-        if not quoted and delimiter != "\t":
-            quoted = _is_regular(_reader(file, tabs, quoted=True), len(columns))
-    return RowSource(
-        str(path), kind, encoding, columns, lambda: _rows(path, encoding, tabs, quoted, columns), identity_of(path)
-    )
+        if _has_bare_quotes(file, dialect.delimiter, len(columns)):
+            file.seek(0)
+            if dialect.delimiter == "\t" or not _is_regular(dialect.reader(file), len(columns)):
+                dialect = replace(dialect, quoted=False)
+
+    def rows() -> Iterator[Row]:
+        with reported(str(path), encoding), open_text(path, encoding) as file:
+            reader = dialect.reader(file)
+            yield from _rows(reader, _well_formed(reader, path, kind), columns)
+
+    return RowSource(str(path), kind, encoding, columns, rows, identity_of(path))
 
 
-def _rows(path: Path, encoding: str, tabs: bool, quoted: bool, columns: tuple[str, ...]) -> Iterator[Row]:
-    with reported(str(path), encoding), open_text(path, encoding) as file:
-        reader = _reader(file, tabs, quoted=quoted)
-        rows = _well_formed(reader, path, "tsv" if tabs else "csv")
-        header = [column_name(cell) for cell in next(rows, [])]
-        begins = reader.line_num + 1
-        for cells in rows:
-            number, begins = begins, reader.line_num + 1
-            if not cells:
-                continue
-            problem = None
-            if column_name(cells[0]) == header[0] and [column_name(cell) for cell in cells] == header:
-                problem = "it is the header again"
-            if len(cells) != len(columns):
-                problem = f"{len(cells)} cells where the header has {len(columns)}"
-            yield Row(number, dict(zip(columns, cells, strict=False)), problem)
+@dataclass(frozen=True)
+class _Dialect:
+    """What stands between cells, and whether quotes hold one together."""
+
+    delimiter: str
+    quoted: bool = True
+
+    def reader(self, file: IO[str]) -> Any:
+        csv.field_size_limit(_LONGEST_CELL)
+        if self.quoted:
+            return csv.reader(file, delimiter=self.delimiter, strict=True)
+        return csv.reader(file, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=True)
+
+
+def _delimiter(file: IO[str]) -> str:
+    """By the header; the file is at its beginning again."""
+    header = file.readline()
+    file.seek(0)
+    # Excel calls its tab-separated "Unicode text" .csv when told to, and separates by semicolons in some countries.
+    return next((sign for sign in ",\t;" if sign in header), ",")
+
+
+def _rows(reader: Any, rows: Iterator[list[str]], columns: tuple[str, ...]) -> Iterator[Row]:
+    """The reader's rows behind the header; it knows their lines."""
+    header = [column_name(cell) for cell in next(rows, [])]
+    begins = reader.line_num + 1
+    for cells in rows:
+        number, begins = begins, reader.line_num + 1
+        if not cells:
+            continue
+        problem = None
+        if column_name(cells[0]) == header[0] and [column_name(cell) for cell in cells] == header:
+            problem = "it is the header again"
+        if len(cells) != len(columns):
+            problem = f"{len(cells)} cells where the header has {len(columns)}"
+        yield Row(number, dict(zip(columns, cells, strict=False)), problem)
 
 
 def _well_formed(reader: Any, path: Path, kind: str) -> Iterator[list[str]]:
@@ -89,18 +114,3 @@ def _is_regular(reader: Any, columns: int) -> bool:
         return all(len(cells) in (0, columns) for cells in reader)
     except csv.Error:
         return False
-
-
-def _reader(file: IO[str], tabs: bool, *, quoted: bool) -> Any:
-    csv.field_size_limit(_LONGEST_CELL)
-    delimiter = _delimiter(file, tabs)
-    if quoted:
-        return csv.reader(file, delimiter=delimiter, strict=True)
-    return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
-
-
-def _delimiter(file: IO[str], tabs: bool) -> str:
-    header = file.readline()
-    file.seek(0)
-    # Excel calls its tab-separated "Unicode text" .csv when told to, and separates by semicolons in some countries.
-    return "\t" if tabs else next((sign for sign in ",\t;" if sign in header), ",")
