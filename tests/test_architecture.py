@@ -29,6 +29,7 @@ STAGES = [
     "judge",
     "train",
     "manifest",
+    "decided",
     "bundle",
     "predict",
     "study",

@@ -19,64 +19,66 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import fenlei
-from fenlei.atomic import atomic_file, atomic_folder, is_occupied
+from fenlei.atomic import atomic_folder, is_occupied
+from fenlei.decided import Decided, decided_fields, described
 from fenlei.digests import digest_of_arrays
 from fenlei.encoders.tokenizer import EncoderTokenizer, load_tokenizer, save_tokenizer
-from fenlei.errors import BundleError, FenleiError
-from fenlei.judge.blend import Blend
-from fenlei.judge.decision import Decision
-from fenlei.judge.fitting import DecisionPlan, FittedDecision, HeldOut
-from fenlei.manifest import FORMAT, MANIFEST, digest_of, digests_of, read_manifest, verify, write_manifest
+from fenlei.errors import BundleError
+from fenlei.manifest import FORMAT, MANIFEST, digests_of, read_manifest, verify, write_manifest
 from fenlei.model.build import encoder_folder, load_classifier, save_classifier
 from fenlei.model.classifier import EncoderClassifier
 from fenlei.model.linear import LinearModel
+from fenlei.runtime import library_versions
 from fenlei.text.encoding import require_utf8_name
-from fenlei.text.labels import LabelSet, Task
+from fenlei.text.labels import LabelSet
 from fenlei.text.tokens import TextEncoder, TextSettings
+from fenlei.train.job import Trained
 
-_SEEN = "seen"
-_HELD_OUT = "held-out"
 _BASELINE = "baseline"
 _REPORT = "report"
 
 # Fields of a network's config that decide no answer.
 _NO_MATTER = frozenset({"_name_or_path", "architectures", "dtype", "transformers_version"})
 
-# Numbers kept of the rows that a decision was fitted on: 36 MB with both models' logits.
-_HELD_OUT_CELLS = 1 << 22
 
-
-@dataclass(frozen=True)
-class Bundle:
+@dataclass(frozen=True, kw_only=True)
+class Bundle(Decided):
     """A trained classifier in memory, with all that its folder holds.
 
     Attributes:
-        task: `multilabel` or `multiclass`.
-        labels: the label set in its order.
-        decision: logits -> labels, with what it was fitted on.
-        previous: the one before it, if it was refitted.
         classifier: in evaluation mode.
         tokenizer: of the encoder.
         text: how a text becomes tokens.
         baseline: the linear model of the report.
-        seen: for `train`, `dev` and, after a refit on other rows, `decision` the fingerprints of their texts;
-            None: they were left out.
         record: what is kept for people: encoder, training, data, versions.
     """
 
-    task: Task
-    labels: LabelSet
-    decision: FittedDecision
     classifier: EncoderClassifier
     tokenizer: EncoderTokenizer
     text: TextSettings
     baseline: LinearModel
-    seen: dict[str, frozenset[str]] | None
     record: dict[str, Any]
-    previous: FittedDecision | None = None
+
+    @classmethod
+    def of(cls, trained: Trained, seen: dict[str, frozenset[str]] | None, data: dict[str, Any]) -> "Bundle":
+        """What a training left, with the fingerprints of its texts and what is to be remembered of its data."""
+        return cls(
+            task=trained.task,
+            labels=trained.labels,
+            decision=trained.decision,
+            classifier=trained.classifier,
+            tokenizer=trained.tokenizer,
+            text=trained.settings.text_settings(trained.task),
+            baseline=trained.baseline,
+            seen=seen,
+            record={
+                "encoder": {"source": trained.source.name, "kind": trained.source.kind},
+                "training": {**trained.settings.to_dict(), **trained.facts},
+                "data": data,
+                "versions": library_versions(),
+            },
+        )
 
     def text_encoder(self) -> TextEncoder:
         """The tokenizer with the text settings of training."""
@@ -121,7 +123,7 @@ class Bundle:
             pooling = self.classifier.pooling
             save_tokenizer(self.tokenizer, encoder_folder(temporary, pooling), max_tokens=self.text.max_tokens)
             self.baseline.save(temporary / _BASELINE)
-            decided = self._write_decision_files(temporary)
+            decided = self.write_decision_files(temporary)
             manifest = {
                 "format": FORMAT,
                 "fenlei": fenlei.__version__,
@@ -137,39 +139,14 @@ class Bundle:
             write_manifest(temporary, manifest)
 
     def write_decision(self, folder: Path) -> None:
-        """Put this bundle's decisions into its folder and leave everything else there as it is.
-
-        A kill at any moment leaves the folder whole, with the old decision or the new one.
-
-        Raises:
-            BundleError: `folder` is no bundle, or one of another classifier.
-        """
-        manifest = read_manifest(folder)
+        """As of `Decided`; raises BundleError too where the bundle there has another classifier."""
         own = self._weights()
-        if manifest.get("weights", own) != own:  # early bundles do not say
+        if read_manifest(folder).get("weights", own) != own:  # early bundles do not say
             raise BundleError(
                 f"{folder} holds another classifier than this decision was fitted for",
                 hint="name the folder that the classifier was loaded from",
             )
-        replaced = _decision_files(manifest)
-        manifest |= self._write_decision_files(folder)
-        new = _decision_files(manifest)
-        kept = {name: digest for name, digest in manifest["files"].items() if name not in replaced}
-        manifest["files"] = kept | {name: digest_of(folder / name) for name in new}
-        write_manifest(folder, manifest)
-        for name in replaced - new:
-            (folder / name).unlink()
-
-    def _write_decision_files(self, folder: Path) -> dict[str, Any]:
-        """Write the arrays under names that tell their content; returns the manifest's fields."""
-        seen = None
-        if self.seen is not None:
-            seen = _write_arrays(folder, _SEEN, {part: _to_bytes(prints) for part, prints in self.seen.items()})
-        return {
-            "decision": _write_decision(folder, self.decision),
-            "previous_decision": None if self.previous is None else _write_decision(folder, self.previous),
-            "seen": seen,
-        }
+        super().write_decision(folder)
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
@@ -182,28 +159,18 @@ class Bundle:
         require_utf8_name(folder)
         manifest = read_manifest(folder)
         verify(folder, manifest["files"])
-        from safetensors.numpy import load_file
-
-        try:
-            task, seen, previous = manifest["task"], manifest["seen"], manifest["previous_decision"]
+        with described(folder):
             pooling = manifest.get("pooling", "first")  # which was once the only one
-            classifier, labels = load_classifier(folder, pooling), LabelSet(tuple(manifest["labels"]))
-            _require_labels_of(classifier, labels)
-            return cls(
-                task=task,
-                labels=labels,
-                decision=_read_decision(folder, manifest["decision"], task),
-                classifier=classifier,
+            bundle = cls(
+                **decided_fields(folder, manifest),
+                classifier=load_classifier(folder, pooling),
                 tokenizer=load_tokenizer(encoder_folder(folder, pooling)),
                 text=TextSettings(**manifest["text"]),
                 baseline=LinearModel.load(folder / _BASELINE),
-                seen=seen and {part: _from_bytes(prints) for part, prints in load_file(folder / seen).items()},
                 record={name: manifest[name] for name in ("encoder", "training", "data", "versions")},
-                previous=previous and _read_decision(folder, previous, task),
             )
-        except (KeyError, TypeError, ValueError, OSError, FenleiError) as error:
-            reason = str(error) if isinstance(error, FenleiError) else repr(error)
-            raise BundleError(f"{folder}: {MANIFEST} does not describe this bundle: {reason}") from error
+            _require_labels_of(bundle.classifier, bundle.labels)
+        return bundle
 
 
 def _require_labels_of(classifier: EncoderClassifier, labels: LabelSet) -> None:
@@ -232,67 +199,3 @@ def refuse_to_overwrite(folder: Path, *, overwrite: bool) -> None:
         raise BundleError(f"{folder} exists and is not a bundle", hint="name another --out")
     if not overwrite:
         raise BundleError(f"{folder} already holds a bundle", hint="name another --out, or add --overwrite")
-
-
-def _write_decision(folder: Path, fitted: FittedDecision) -> dict[str, Any]:
-    held_out = fitted.held_out.thinned(_HELD_OUT_CELLS)
-    arrays: dict[str, np.ndarray[Any, Any]] = {
-        "logits": held_out.logits,
-        "baseline_logits": held_out.baseline_logits,
-        "truth": held_out.truth,
-    }
-    return {
-        "rule": fitted.decision.to_dict(),
-        "blend": asdict(fitted.blend),
-        "baseline": fitted.baseline.to_dict(),
-        "plan": fitted.plan.to_dict(),
-        "fitted_on": held_out.source,
-        "held_out": _write_arrays(folder, _HELD_OUT, arrays),
-    }
-
-
-def _read_decision(folder: Path, plain: dict[str, Any], task: Task) -> FittedDecision:
-    from safetensors.numpy import load_file
-
-    held_out = HeldOut(**load_file(folder / plain["held_out"]), source=plain["fitted_on"])
-    decision = Decision.from_dict(plain["rule"])
-    # A decision of other labels would be found out only by the first answer.
-    decision.rules.require_labels(held_out.logits.shape[1])
-    decision.apply(decision.scores(held_out.logits[:1]))
-    if decision.task != task:
-        raise BundleError(f"a {decision.task} decision in a {task} bundle")
-    return FittedDecision(
-        decision=decision,
-        blend=Blend(**plain["blend"]),
-        baseline=Decision.from_dict(plain["baseline"]),
-        plan=DecisionPlan.from_dict(plain["plan"], task),
-        held_out=held_out,
-    )
-
-
-def _decision_files(manifest: dict[str, Any]) -> set[str]:
-    """The files that belong to the decisions of a manifest."""
-    decisions = [manifest["decision"], manifest["previous_decision"]]
-    names = {decision["held_out"] for decision in decisions if decision}
-    return names | ({manifest["seen"]} if manifest["seen"] else set())
-
-
-def _write_arrays(folder: Path, name: str, arrays: dict[str, "np.ndarray[Any, Any]"]) -> str:
-    """Write `name-<digest>.safetensors`; a file of the same content is there already and stays. Returns its name."""
-    from safetensors.numpy import save
-
-    content = save({key: np.ascontiguousarray(array) for key, array in arrays.items()})
-    file = f"{name}-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
-    if not (folder / file).exists():
-        with atomic_file(folder / file) as temporary:
-            temporary.write_bytes(content)
-    return file
-
-
-def _to_bytes(prints: frozenset[str]) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    joined = bytes.fromhex("".join(sorted(prints)))
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 16)
-
-
-def _from_bytes(prints: "np.ndarray[Any, np.dtype[np.uint8]]") -> frozenset[str]:
-    return frozenset(row.tobytes().hex() for row in prints)

@@ -563,6 +563,18 @@ def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "模型")
 
 
+def test_decide_without_rows_loads_no_network(copy):
+    program = (
+        "import sys; from fenlei.cli import main; sys.argv = ['fenlei', 'decide', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    for flags in (["--show"], ["--at-most", "1"], ["--restore"]):
+        done = subprocess.run([sys.executable, "-c", program, copy, *flags], capture_output=True, encoding="utf-8")
+        assert "thresholds" in done.stdout, done.stderr
+        assert done.stderr.splitlines()[-1] == "False"
+
+
 def test_decide_changes_the_rule_everywhere_and_restores_it(fenlei, copy, tmp_path):
     test = write_rows(tmp_path / "测试.csv", 60, seed=7)
     lines = [line["内容"] for line in csv.DictReader(test.read_text("gb18030").splitlines())]

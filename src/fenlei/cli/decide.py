@@ -10,11 +10,13 @@ from fenlei.cli.flags import with_flags
 from fenlei.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from rich.console import Console
+
+    from fenlei.decided import Decided
     from fenlei.judge.fitting import DecisionPlan
     from fenlei.judge.rules import Rules
-    from fenlei.predict.classifier import Classifier
 
 
 @with_flags(reading=[one for one in options.READING if one not in options.ROWS], where=options.RUNTIME)
@@ -75,9 +77,8 @@ def decide(
     """
     from rich.console import Console
 
-    from fenlei.cli.reading import options_like_training, read_labelled, say
-    from fenlei.journal import Journal
-    from fenlei.predict.classifier import Classifier
+    from fenlei.cli.reading import say
+    from fenlei.decided import Decided
 
     named = (goal, thresholds, calibration, needs_person, blend, at_least_one, at_most, parents, exclusive)
     changes = bool(data) or any(option is not None for option in named)
@@ -86,32 +87,54 @@ def decide(
     if not data and (idle := [name for name, value in reading.items() if value not in (False, "error")]):
         flag = idle[0].replace("_", "-")
         raise SettingsError(f"--{flag} says how rows are read, and none are given", hint="give labelled rows too")
-    classifier = Classifier.load(bundle, **where)
     console = Console(stderr=True)
-    if restore:
-        classifier = classifier.restore_decision()
-    elif changes:
-        rows = None
-        if data:
-            read_options = options_like_training(classifier, **reading)
-            rows = read_labelled(data, read_options, console, task=classifier.task, known=classifier.labels)
-        plan = _changed_plan(classifier, goal, thresholds, calibration, needs_person, blend)
-        rules = _changed_rules(classifier, at_least_one, at_most, parents, exclusive)
-        with Journal(console=console) as journal:
-            journal.begin("score", len(rows or ()))
-            source = ", ".join(path.name for path in data or ())
-            classifier = classifier.refit_decision(
-                plan, rules=rules, examples=rows, source=source, advance=journal.advance
-            )
-            journal.end()
+
+    def changed(decided: "Decided") -> "tuple[DecisionPlan, Rules]":
+        plan = _changed_plan(decided, goal, thresholds, calibration, needs_person, blend)
+        return plan, _changed_rules(decided, at_least_one, at_most, parents, exclusive)
+
+    if data:
+        decided = _fitted_on(data, bundle, changed, reading, where, console)
+    else:
+        # Without rows nothing is computed by the network, which takes longer to load than all the rest.
+        decided = Decided.read(bundle)
+        if restore:
+            decided = decided.restored()
+        elif changes:
+            decided = decided.refitted(*changed(decided))
     if restore or changes:
-        classifier.save_decision(bundle)
+        decided.write_decision(bundle)
         say(console, f"decided    {bundle}; `fenlei decide {bundle} --restore` brings back the decision before")
-    print(describe(classifier), end="")
+    print(describe(decided), end="")
+
+
+def _fitted_on(
+    data: list[Path],
+    bundle: Path,
+    changed: "Callable[[Decided], tuple[DecisionPlan, Rules]]",
+    reading: dict[str, Any],
+    where: dict[str, Any],
+    console: "Console",
+) -> "Decided":
+    """The decision fitted on given rows, which the classifier has to score first."""
+    from fenlei.cli.reading import options_like_training, read_labelled
+    from fenlei.journal import Journal
+    from fenlei.predict.classifier import Classifier
+
+    classifier = Classifier.load(bundle, **where)
+    read_options = options_like_training(classifier, **reading)
+    rows = read_labelled(data, read_options, console, task=classifier.task, known=classifier.labels)
+    plan, rules = changed(classifier.decided)
+    source = ", ".join(path.name for path in data)
+    with Journal(console=console) as journal:
+        journal.begin("score", len(rows))
+        refitted = classifier.refit_decision(plan, rules=rules, examples=rows, source=source, advance=journal.advance)
+        journal.end()
+    return refitted.decided
 
 
 def _changed_plan(
-    classifier: "Classifier",
+    decided: "Decided",
     goal: str | None,
     thresholds: str | None,
     calibration: str | None,
@@ -123,12 +146,12 @@ def _changed_plan(
     from fenlei.judge.calibration import known_method
     from fenlei.judge.thresholds import Goal, known_scope
 
-    if classifier.task == "multiclass" and (goal or thresholds):
+    if decided.task == "multiclass" and (goal or thresholds):
         raise SettingsError(
             "a multiclass decision takes the highest score: it has no thresholds to fit",
             hint="leave out --for and --thresholds",
         )
-    plan = classifier.fitted_decision.plan
+    plan = decided.decision.plan
     if goal is not None:
         plan = replace(plan, goal=Goal.parse(goal))
     if thresholds is not None:
@@ -139,14 +162,14 @@ def _changed_plan(
             hint="--thresholds auto lets them follow it",
         )
     if calibration is not None:
-        plan = replace(plan, method=known_method(calibration, classifier.task))
+        plan = replace(plan, method=known_method(calibration, decided.task))
     if blend is not None:
         plan = replace(plan, blend=blend)
     return plan if needs_person is None else replace(plan, person_share=needs_person)
 
 
 def _changed_rules(
-    classifier: "Classifier",
+    decided: "Decided",
     at_least_one: bool | None,
     at_most: int | None,
     parents: bool | None,
@@ -154,8 +177,8 @@ def _changed_rules(
 ) -> "Rules":
     from fenlei.judge.rules import Rules, exclusive_by_name, parents_by_name
 
-    rules, labels = classifier.decision.rules, classifier.labels
-    if classifier.task == "multiclass" and any(
+    rules, labels = decided.decision.decision.rules, decided.labels.names
+    if decided.task == "multiclass" and any(
         option is not None for option in (at_least_one, at_most, parents, exclusive)
     ):
         raise SettingsError(
@@ -175,7 +198,7 @@ def _changed_rules(
     )
 
 
-def describe(classifier: "Classifier") -> str:
+def describe(decided: "Decided") -> str:
     """The decision for people: what it was fitted for and on, its rules, and a line a label."""
     import numpy as np
 
@@ -183,7 +206,7 @@ def describe(classifier: "Classifier") -> str:
     from fenlei.judge.scores import scores_from_logits
     from fenlei.plain_table import aligned
 
-    fitted, labels = classifier.fitted_decision, classifier.labels
+    fitted, labels = decided.decision, decided.labels.names
     decision, plan, held_out, rules = fitted.decision, fitted.plan, fitted.held_out, fitted.decision.rules
     scores = fitted.scores(held_out.logits, held_out.baseline_logits)
     raw = scores_from_logits(held_out.logits, decision.task)

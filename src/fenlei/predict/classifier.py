@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.bundle import Bundle
-from fenlei.errors import BundleError, SettingsError
+from fenlei.decided import Decided
+from fenlei.errors import SettingsError
 from fenlei.journal import Journal
 from fenlei.judge.decision import Decision
 from fenlei.judge.fitting import DecisionPlan, FittedDecision
@@ -18,12 +19,12 @@ from fenlei.predict.evaluate import Evaluation, evaluate, found_in
 from fenlei.predict.prediction import Prediction, decide
 from fenlei.predict.refit import refit
 from fenlei.predict.scoring import Advance, Scorer, list_of_texts
-from fenlei.runtime import Runtime, library_versions, open_runtime
+from fenlei.runtime import Runtime, open_runtime
 from fenlei.text.example import Example, examples_of, fingerprints
 from fenlei.text.labels import Task, settle_task
 from fenlei.text.split import split_examples
 from fenlei.train.config import TrainSettings
-from fenlei.train.job import Trained, train
+from fenlei.train.job import train
 from fenlei.train.recipes import settings_of
 
 
@@ -60,6 +61,11 @@ class Classifier:
     def fitted_decision(self) -> FittedDecision:
         """The decision with its plan and the rows it was fitted on."""
         return self._bundle.decision
+
+    @property
+    def decided(self) -> Decided:
+        """The labels with the decision, as the bundle keeps them."""
+        return self._bundle
 
     @property
     def previous_decision(self) -> FittedDecision | None:
@@ -178,7 +184,7 @@ class Classifier:
             resume=resume,
         )
         seen = {"train": fingerprints(train_rows), "dev": fingerprints(dev_rows)} if keep_fingerprints else None
-        return cls(_bundle_of(trained, seen, record or {}), runtime)
+        return cls(Bundle.of(trained, seen, record or {}), runtime)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the bundle to `folder`, whole or not at all.
@@ -228,9 +234,7 @@ class Classifier:
         Raises:
             BundleError: there is none.
         """
-        if self._bundle.previous is None:
-            raise BundleError("there is no earlier decision to go back to", hint="it was never changed")
-        return self._with(replace(self._bundle, decision=self._bundle.previous, previous=self._bundle.decision))
+        return self._with(self._bundle.restored())
 
     def _with(self, bundle: Bundle) -> "Classifier":
         return Classifier(bundle, self._runtime)
@@ -279,22 +283,3 @@ class Classifier:
             DataError: there are no rows, they are no examples, or a label is unknown to the classifier.
         """
         return evaluate(self._scorer, examples_of(examples), advance)
-
-
-def _bundle_of(trained: Trained, seen: dict[str, frozenset[str]] | None, data: dict[str, Any]) -> Bundle:
-    return Bundle(
-        task=trained.task,
-        labels=trained.labels,
-        decision=trained.decision,
-        classifier=trained.classifier,
-        tokenizer=trained.tokenizer,
-        text=trained.settings.text_settings(trained.task),
-        baseline=trained.baseline,
-        seen=seen,
-        record={
-            "encoder": {"source": trained.source.name, "kind": trained.source.kind},
-            "training": {**trained.settings.to_dict(), **trained.facts},
-            "data": data,
-            "versions": library_versions(),
-        },
-    )
