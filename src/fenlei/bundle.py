@@ -1,4 +1,4 @@
-"""The artifact: a folder that holds a trained classifier whole. Only this file knows what lies in it under which name.
+"""The artifact: a folder that holds a trained classifier whole. Here and in decided.py stands what is in it where.
 
 A bundle is a Hugging Face directory (config.json with label names and problem type, model.safetensors,
 tokenizer files) that transformers loads alone with the same logits. A classifier on mean states, which no plain class
