@@ -17,7 +17,7 @@ from rich.console import Console
 
 from fenlei import read_examples
 from fenlei.journal import Journal
-from fenlei.judge.report import MAIN_FIGURE, shown
+from fenlei.judge.figures import MAIN_FIGURE, shown
 from fenlei.runtime import open_runtime
 from fenlei.study.protocol import draw_rows
 from fenlei.study.trials import Trial, compare_trials, find_trials, run_trials

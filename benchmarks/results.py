@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from fenlei.atomic import write_text
-from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE
+from fenlei.judge.figures import FIGURE_NAMES, MAIN_FIGURE
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -12,8 +12,8 @@ from fenlei.judge.blend import Blend
 from fenlei.judge.bootstrap import Interval, resampled_reliability
 from fenlei.judge.decision import Decision
 from fenlei.judge.evaluation import Baseline, build_report
+from fenlei.judge.figures import Figure, shown
 from fenlei.judge.reliability import Reliability
-from fenlei.judge.report import Figure, shown
 from fenlei.judge.rules import Rules
 from fenlei.judge.thresholds import MICRO_F1, fit_thresholds
 from fenlei.plain_table import aligned, display_width

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fenlei.judge.report import FIGURE_NAMES
+from fenlei.judge.figures import FIGURE_NAMES
 from fenlei.page.formulas import FORMULAS
 from fenlei.page.render import MOST_CHARACTERS, MOST_ERRORS
 from fenlei.page.words import WORDS

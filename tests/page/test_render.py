@@ -209,7 +209,7 @@ def test_the_verdict_on_the_baseline_follows_the_interval():
     from dataclasses import replace
 
     from fenlei.judge.bootstrap import Interval
-    from fenlei.judge.report import Figure
+    from fenlei.judge.figures import Figure
 
     said = {}
     for value, low, high in ((0.2, 0.1, 0.3), (-0.2, -0.3, -0.1), (0.1, -0.1, 0.3)):

@@ -14,8 +14,8 @@ from fenlei.counted import counted
 from fenlei.csv_text import csv_text
 from fenlei.errors import DataError
 from fenlei.judge.bootstrap import FEWEST_ROWS, percentile_interval
+from fenlei.judge.figures import FIGURE_NAMES, Figure, shown
 from fenlei.judge.metrics import Bits
-from fenlei.judge.report import FIGURE_NAMES, Figure, shown
 from fenlei.judge.resampled import Resampled
 from fenlei.plain_table import aligned
 from fenlei.text.cells import label_cell

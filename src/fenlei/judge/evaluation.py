@@ -21,10 +21,11 @@ from fenlei.judge.bootstrap import (
 )
 from fenlei.judge.decision import Decision
 from fenlei.judge.details import build_details
+from fenlei.judge.figures import Figure
 from fenlei.judge.metrics import Bits, Counts
 from fenlei.judge.ranking import average_precision
 from fenlei.judge.reliability import Reliability
-from fenlei.judge.report import AverageLine, Comparison, Figure, LabelLine, Report, Subset
+from fenlei.judge.report import AverageLine, Comparison, LabelLine, Report, Subset
 from fenlei.judge.resampled import OfLabels, Resampled
 from fenlei.judge.row_facts import Lengths
 from fenlei.judge.thresholds import MICRO_F1, Scope, fit_thresholds

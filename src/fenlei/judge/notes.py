@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from fenlei.counted import counted
 from fenlei.judge.blend import Blend
 from fenlei.judge.bootstrap import COUNTED_RESAMPLES, FEWEST_ROWS, RANKING_RESAMPLES
+from fenlei.judge.figures import FIGURE_NAMES, MAIN_FIGURE, shown
 
 if TYPE_CHECKING:
     from fenlei.judge.report import Report
@@ -106,8 +107,6 @@ def _how_rows_relate_to_training(report: "Report") -> Iterator[Note]:
 
 
 def _subsets(report: "Report") -> Iterator[Note]:
-    from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, shown
-
     main = MAIN_FIGURE[report.task]
     for subset in report.subsets:
         figure = shown(subset.figures[main])

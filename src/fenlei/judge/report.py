@@ -1,54 +1,18 @@
 """What one evaluation found, and how it reads as text, as a spreadsheet and as JSON."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fenlei.csv_text import csv_text
 from fenlei.judge.blend import Blend
 from fenlei.judge.bootstrap import Interval
+from fenlei.judge.figures import FIGURE_NAMES, MAIN_FIGURE, Figure, shown
 from fenlei.judge.notes import notes_of
 from fenlei.plain_table import aligned
 from fenlei.text.labels import Task
 
 if TYPE_CHECKING:
     from fenlei.judge.details import Details
-
-# The figure that early stopping, thresholds and a quick glance go by.
-MAIN_FIGURE: dict[Task, str] = {"multilabel": "micro_f1", "multiclass": "accuracy"}
-
-
-FIGURE_NAMES = {
-    "accuracy": "accuracy",
-    "micro_f1": "micro-F1",
-    "macro_f1": "macro-F1",
-    "weighted_f1": "weighted-F1",
-    "samples_f1": "samples-F1",
-    "subset_accuracy": "subset accuracy",
-    "hamming_loss": "Hamming loss",
-    "mean_average_precision": "mean average precision",
-    "calibration_error": "calibration error",
-    "brier_score": "Brier score",
-}
-
-LOWER_IS_BETTER = frozenset({"hamming_loss", "calibration_error", "brier_score"})
-
-
-Verdict = Literal["better", "worse", "alike"]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number and its 95% interval."""
-
-    value: float
-    interval: Interval
-
-    @property
-    def verdict(self) -> Verdict:
-        """Of a difference between figures of which more is better: `alike` where 0 lies in the interval."""
-        if not self.interval.leaves_out_zero:
-            return "alike"
-        return "better" if self.value > 0 else "worse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,10 +190,3 @@ class Report:
 
 def _rates(line: LabelLine | AverageLine) -> list[str]:
     return [f"{value:.4f}" for value in (line.precision, line.recall, line.f1)]
-
-
-def shown(figure: Figure, sign: str = "") -> str:
-    """`0.9000 [0.8500, 0.9400]`; with `+` as sign always signed."""
-    numbers = (figure.value, figure.interval.low, figure.interval.high)
-    value, low, high = (f"{number:{sign}z.4f}" for number in numbers)
-    return f"{value} [{low}, {high}]"

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.judge.bootstrap import Interval, mean_interval, percentile_interval, resampled_counts
+from fenlei.judge.figures import Figure
 from fenlei.judge.metrics import Bits, Counts, Floats, Integers
-from fenlei.judge.report import Figure
 from fenlei.text.labels import Task
 
 

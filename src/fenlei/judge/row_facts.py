@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.judge.bootstrap import percentile_interval, resampled_shares
+from fenlei.judge.figures import Figure
 from fenlei.judge.metrics import Integers
-from fenlei.judge.report import Figure
 from fenlei.text.labels import Task
 
 _LENGTH_BINS = 8

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fenlei.errors import DataError
+from fenlei.judge.figures import FIGURE_NAMES, MAIN_FIGURE, Figure, shown
 from fenlei.judge.label_groups import GROUP_NAMES, group_of_label
 from fenlei.judge.metrics import Bits, Counts
-from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, Figure, shown
 from fenlei.judge.resampled import Resampled, counted_figures
 from fenlei.plain_table import aligned
 from fenlei.text.labels import Task

@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from fenlei.judge.report import FIGURE_NAMES, LOWER_IS_BETTER, Figure, Report
+from fenlei.judge.figures import FIGURE_NAMES, LOWER_IS_BETTER, Figure
+from fenlei.judge.report import Report
 from fenlei.judge.row_facts import RowBin
 
 Rows = list[dict[str, Any]]

@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from fenlei.judge.bootstrap import COUNTED_RESAMPLES, RANKING_RESAMPLES
 from fenlei.judge.error_rows import ErrorRow
+from fenlei.judge.figures import FIGURE_NAMES, LOWER_IS_BETTER, Figure
 from fenlei.judge.label_groups import GROUP_NAMES, group_of_label
 from fenlei.judge.notes import Language, notes_of
-from fenlei.judge.report import FIGURE_NAMES, LOWER_IS_BETTER, Figure, Report
+from fenlei.judge.report import Report
 from fenlei.page import chart_data, sentences
 from fenlei.page.chart_parts import CONFIG
 from fenlei.page.charts import chart_specs

@@ -1,6 +1,7 @@
 """The few sentences at the head of the page that a reader in a hurry takes home: (Chinese, English) each."""
 
-from fenlei.judge.report import FIGURE_NAMES, MAIN_FIGURE, Report
+from fenlei.judge.figures import FIGURE_NAMES, MAIN_FIGURE
+from fenlei.judge.report import Report
 
 Sentence = tuple[str, str]
 

@@ -11,7 +11,7 @@ import numpy as np
 from fenlei.bundle import Bundle
 from fenlei.errors import SettingsError
 from fenlei.journal import Journal
-from fenlei.judge.report import FIGURE_NAMES
+from fenlei.judge.figures import FIGURE_NAMES
 from fenlei.plain_table import aligned
 from fenlei.predict.classifier import Classifier
 from fenlei.runtime import Runtime
