@@ -59,7 +59,9 @@ class Decided:
         require_utf8_name(folder)
         manifest = read_manifest(folder)
         with described(folder):
-            verify(folder, {name: manifest["files"][name] for name in _decision_files(manifest)})
+            own = {name: manifest["files"][name] for name in _decision_files(manifest)}
+        verify(folder, own)
+        with described(folder):
             return cls(**decided_fields(folder, manifest))
 
     def refitted(

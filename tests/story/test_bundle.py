@@ -28,6 +28,7 @@ from fenlei import (
     open_runtime,
 )
 from fenlei.bundle import Bundle
+from fenlei.decided import Decided
 from fenlei.journal import Journal
 from fenlei.judge.blend import Blend
 from fenlei.judge.decision import Decision
@@ -291,6 +292,14 @@ def test_a_damaged_bundle_is_refused_with_the_file_named(copy, damage, message):
     damage(copy)
     with pytest.raises(BundleError, match=message):
         Bundle.read(copy)
+
+
+def test_a_decision_whose_rows_are_missing_says_so_alone(copy):
+    [held_out] = copy.glob("held-out-*")
+    held_out.unlink()
+    with pytest.raises(BundleError, match=rf"^{copy} is damaged: {held_out.name} is missing$") as refused:
+        Decided.read(copy)
+    assert refused.value.hint == "copy the whole folder again"
 
 
 def test_a_manifest_that_does_not_fit_is_refused(copy):

@@ -10,13 +10,14 @@ from fenlei.cli.flags import with_flags
 from fenlei.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
     from fenlei.decided import Decided
     from fenlei.judge.fitting import DecisionPlan
     from fenlei.judge.rules import Rules
+    from fenlei.predict.classifier import Classifier
 
 
 @with_flags(reading=[one for one in options.READING if one not in options.ROWS], where=options.RUNTIME)
@@ -73,7 +74,8 @@ def decide(
 ) -> None:
     """Fit the decision again, for another goal or with other rules, and print it.
 
-    Nothing is trained; what is not named stays as it was. The old decision is kept: --restore brings it back.
+    Nothing is trained; what is not named stays as it was. The old decision is kept: --restore brings it back. Without
+    rows the encoder computes nothing either, and --device, --precision and --threads have nothing to say.
     """
     from rich.console import Console
 
@@ -88,43 +90,44 @@ def decide(
         flag = idle[0].replace("_", "-")
         raise SettingsError(f"--{flag} says how rows are read, and none are given", hint="give labelled rows too")
     console = Console(stderr=True)
-
-    def changed(decided: "Decided") -> "tuple[DecisionPlan, Rules]":
+    # Without rows nothing is computed by the network, which takes longer to load than all the rest.
+    classifier = _loaded(bundle, where) if data else None
+    decided = classifier.decided if classifier else Decided.read(bundle)
+    if restore:
+        decided = decided.restored()
+    elif changes:
         plan = _changed_plan(decided, goal, thresholds, calibration, needs_person, blend)
-        return plan, _changed_rules(decided, at_least_one, at_most, parents, exclusive)
-
-    if data:
-        decided = _fitted_on(data, bundle, changed, reading, where, console)
-    else:
-        # Without rows nothing is computed by the network, which takes longer to load than all the rest.
-        decided = Decided.read(bundle)
-        if restore:
-            decided = decided.restored()
-        elif changes:
-            decided = decided.refitted(*changed(decided))
+        rules = _changed_rules(decided, at_least_one, at_most, parents, exclusive)
+        if classifier and data:
+            decided = _fitted_on(data, classifier, plan, rules, reading, console)
+        else:
+            decided = decided.refitted(plan, rules)
     if restore or changes:
         decided.write_decision(bundle)
         say(console, f"decided    {bundle}; `fenlei decide {bundle} --restore` brings back the decision before")
     print(describe(decided), end="")
 
 
-def _fitted_on(
-    data: list[Path],
-    bundle: Path,
-    changed: "Callable[[Decided], tuple[DecisionPlan, Rules]]",
-    reading: dict[str, Any],
-    where: dict[str, Any],
-    console: "Console",
-) -> "Decided":
-    """The decision fitted on given rows, which the classifier has to score first."""
-    from fenlei.cli.reading import options_like_training, read_labelled
-    from fenlei.journal import Journal
+def _loaded(bundle: Path, where: dict[str, Any]) -> "Classifier":
     from fenlei.predict.classifier import Classifier
 
-    classifier = Classifier.load(bundle, **where)
+    return Classifier.load(bundle, **where)
+
+
+def _fitted_on(
+    data: list[Path],
+    classifier: "Classifier",
+    plan: "DecisionPlan",
+    rules: "Rules",
+    reading: dict[str, Any],
+    console: "Console",
+) -> "Decided":
+    """The decision fitted on given rows, which the classifier scores first."""
+    from fenlei.cli.reading import options_like_training, read_labelled
+    from fenlei.journal import Journal
+
     read_options = options_like_training(classifier, **reading)
     rows = read_labelled(data, read_options, console, task=classifier.task, known=classifier.labels)
-    plan, rules = changed(classifier.decided)
     source = ", ".join(path.name for path in data)
     with Journal(console=console) as journal:
         journal.begin("score", len(rows))

@@ -59,7 +59,8 @@ class Fitted:
     Attributes:
         best_epoch: counted from 1; 0: the head fitted on the frozen encoder, before the first epoch.
         averaged: the epochs whose weights were averaged, the best first; it alone if none was.
-        history: what each epoch showed, as JSON: the facts that `_tell` records.
+        history: what each epoch showed, as JSON: `epoch`, `train_loss`, `dev_loss`, `dev_score`, `dev_score_name`,
+            `texts_per_second` and `seconds`, those of the loop so far.
         dev_logits: (B, C) of the dev part by the kept weights.
         dev_score, dev_loss: of them.
         seconds: of the whole loop.

@@ -87,7 +87,7 @@ class _Widening(XMLFilterBase):
         self._formats: dict[int, str] = {}
         # A new name of a column looks like the one beside it.
         self._format_beside, self._in_header = "", True
-        self._row, self._due, self._replaced = 0, False, False
+        self._row, self._replaced = 0, False
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
         if self._replaced:
@@ -134,7 +134,6 @@ class _Widening(XMLFilterBase):
     def _begin_row(self, number: int) -> None:
         self._require_none_left(before=number)
         self._row, self._formats = number, {}
-        self._due = self._next is not None and self._next[0] == number
 
     def _require_none_left(self, before: float = math.inf) -> None:
         if self._next and self._next[0] < before:
@@ -142,10 +141,10 @@ class _Widening(XMLFilterBase):
 
     def _add(self, cell: str) -> None:
         """The new cells, once a row: what they hold, or the formats that stood in their place."""
-        values = self._next[1] if self._next and self._due else [""] * len(self._columns)
-        beside = self._format_beside if self._due and self._in_header else ""
-        if self._due:
-            self._next, self._due, self._in_header = next(self._rows, None), False, False
+        values, beside = [""] * len(self._columns), ""
+        if self._next and self._next[0] == self._row:
+            values, beside = self._next[1], self._format_beside if self._in_header else ""
+            self._next, self._in_header = next(self._rows, None), False
         for place, value in zip(self._columns, values, strict=True):
             attributes = {"r": f"{column_letters(place)}{self._row}"}
             if format_of := self._formats.pop(place, "") or beside:

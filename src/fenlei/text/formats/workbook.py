@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,10 @@ def add_columns(path: Path, cells: Iterable[list[str]], count: int, out: Path, *
         OSError: `out` cannot be written.
     """
     marks = marks_of_first_sheet(path)
-    width = len(next(_filled(path, marks))[1])
-    numbers = (number for number, _ in _filled(path, marks) if number not in skipped)
-    widen(path, zip(numbers, cells, strict=True), marks.first + width, count, out)
+    filled = _filled(path, marks)
+    header, names = next(filled)
+    numbers = chain([header], (number for number, _ in filled if number not in skipped))
+    widen(path, zip(numbers, cells, strict=True), marks.first + len(names), count, out)
 
 
 def _rows(path: Path, marks: SheetMarks, columns: tuple[str, ...]) -> Iterator[Row]:
